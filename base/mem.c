@@ -1,0 +1,59 @@
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void mem_die(const char *file, int line, const char *what)
+{
+    fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, what);
+    abort();
+}
+
+void *mem_alloc(size_t size)
+{
+    void *p = malloc(size ? size : 1);
+    ASSERT(p != NULL);
+    return p;
+}
+
+void *mem_zalloc(size_t size)
+{
+    void *p = calloc(1, size ? size : 1);
+    ASSERT(p != NULL);
+    return p;
+}
+
+void *mem_realloc(void *old, size_t size)
+{
+    void *p = realloc(old, size ? size : 1);
+    ASSERT(p != NULL);
+    return p;
+}
+
+void *mem_array(size_t n, size_t item)
+{
+    void *p = calloc(n ? n : 1, item ? item : 1);
+    ASSERT(p != NULL);
+    return p;
+}
+
+char *mem_strdup(const char *s)
+{
+    return s == NULL ? NULL : strcpy(mem_alloc(strlen(s) + 1), s);
+}
+
+void *mem_try_alloc(size_t size)
+{
+    return malloc(size ? size : 1);
+}
+
+void *mem_try_realloc(void *p, size_t size)
+{
+    return realloc(p, size ? size : 1);
+}
+
+void mem_free(void *p)
+{
+    free(p);
+}
