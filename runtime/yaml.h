@@ -24,7 +24,7 @@ struct yaml_node {
 
 /* Parses one document (an empty one gives a YAML_NULL node).  Errors like Go's:
  * "yaml: line 3: did not find expected key".  Duplicate keys: "key \"x\" already set in map". */
-int yaml_parse(str text, struct arena *a, struct yaml_node **ret, struct error *err);
+int yaml_load(str text, struct arena *a, struct yaml_node **ret, struct error *err);
 struct yaml_node *yaml_get(const struct yaml_node *map, const char *key); /* NULL if absent */
 /* YAML 1.1 meaning of a plain scalar; false if it has none of that type. */
 bool yaml_bool(const struct yaml_node *n, bool *ret);

@@ -1,0 +1,349 @@
+#include "runtime/yaml.h"
+
+#include <yaml.h>
+
+#include "base/map.h"
+#include "base/vec.h"
+
+/* Our own enum names collide with none of libyaml's: those end in _EVENT, _TOKEN, _NODE, _ERROR. */
+
+struct loader {
+    yaml_parser_t parser;
+    struct arena *arena;
+    struct strmap anchors; /* name -> struct sized_node */
+    size_t nodes;          /* with aliases counted as often as they are used */
+    struct error *err;
+};
+
+/* A node and how many nodes stand in it, so that aliases of aliases cannot explode. */
+struct sized_node {
+    struct yaml_node *node;
+    size_t size;
+};
+
+static int load_node(struct loader *l, const yaml_event_t *event, int depth,
+                     struct yaml_node **ret);
+
+/* Go's yaml.v2 counts lines as libyaml does, save that scanner errors are one further on. */
+static int parser_error(struct loader *l)
+{
+    const yaml_parser_t *p = &l->parser;
+    size_t line = p->problem_mark.line;
+    if (line != 0)
+        line += p->error == YAML_SCANNER_ERROR;
+    else
+        line = p->context_mark.line;
+    const char *problem = p->problem != NULL ? p->problem : "unknown problem parsing YAML content";
+    if (line != 0)
+        return error_set_at(l->err, E_PARSE, (int)line, 0, "yaml: line %zu: %s", line, problem);
+    return error_set(l->err, E_PARSE, "yaml: %s", problem);
+}
+
+static int next_event(struct loader *l, yaml_event_t *event)
+{
+    return yaml_parser_parse(&l->parser, event) ? 0 : parser_error(l);
+}
+
+static int count_nodes(struct loader *l, size_t n)
+{
+    l->nodes += n;
+    if (l->nodes > YAML_NODES_MAX)
+        return error_set(l->err, E_LIMIT, "yaml: document contains excessive aliasing");
+    return 0;
+}
+
+static struct yaml_node *new_node(struct loader *l, const yaml_event_t *event, enum yaml_kind kind)
+{
+    struct yaml_node *n = ARENA_NEW(l->arena, struct yaml_node);
+    n->kind = kind;
+    n->line = (int)event->start_mark.line + 1;
+    n->col = (int)event->start_mark.column + 1;
+    n->text = STR_EMPTY;
+    return n;
+}
+
+static void keep_anchor(struct loader *l, const yaml_char_t *anchor, struct yaml_node *node,
+                        size_t size)
+{
+    if (anchor == NULL)
+        return;
+    struct sized_node *kept = ARENA_NEW(l->arena, struct sized_node);
+    *kept = (struct sized_node){node, size};
+    strmap_put(&l->anchors, str_c((const char *)anchor), kept);
+}
+
+static int load_alias(struct loader *l, const yaml_event_t *event, struct yaml_node **ret)
+{
+    const char *name = (const char *)event->data.alias.anchor;
+    const struct sized_node *kept = strmap_get(&l->anchors, str_c(name));
+    if (kept == NULL)
+        return error_set(l->err, E_PARSE, "yaml: unknown anchor '%s' referenced", name);
+    *ret = kept->node;
+    return count_nodes(l, kept->size);
+}
+
+static struct yaml_node *load_scalar(struct loader *l, const yaml_event_t *event)
+{
+    struct yaml_node *n = new_node(l, event, YAML_SCALAR);
+    n->text = arena_str(
+        l->arena, str_make((const char *)event->data.scalar.value, event->data.scalar.length));
+    n->is_quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+    const char *tag = (const char *)event->data.scalar.tag;
+    if (tag != NULL && strcmp(tag, YAML_STR_TAG) == 0)
+        n->is_quoted = true;
+    if (!n->is_quoted && yaml_is_null(n))
+        n->kind = YAML_NULL;
+    return n;
+}
+
+typedef VEC(struct yaml_node *) node_vec;
+
+static int load_list(struct loader *l, const yaml_event_t *start, int depth, struct yaml_node **ret)
+{
+    struct yaml_node *list = new_node(l, start, YAML_LIST);
+    node_vec items = {0};
+    for (;;) {
+        yaml_event_t event;
+        int rc = next_event(l, &event);
+        if (rc != 0)
+            return rc;
+        if (event.type == YAML_SEQUENCE_END_EVENT) {
+            yaml_event_delete(&event);
+            break;
+        }
+        struct yaml_node *item = NULL;
+        rc = load_node(l, &event, depth + 1, &item);
+        yaml_event_delete(&event);
+        if (rc != 0)
+            return rc;
+        VEC_PUSH_ARENA(l->arena, &items, item);
+    }
+    list->items = items.items;
+    list->n = items.len;
+    *ret = list;
+    return 0;
+}
+
+static bool has_key(const node_vec *keys, str name)
+{
+    for (size_t i = 0; i < keys->len; i++)
+        if (str_eq(keys->items[i]->text, name))
+            return true;
+    return false;
+}
+
+/* Adds the pairs of `from` (a map, or a list of maps) whose keys are not there yet. */
+static int merge_map(struct loader *l, const struct yaml_node *from, node_vec *keys,
+                     node_vec *values)
+{
+    if (from->kind == YAML_LIST) {
+        for (size_t i = 0; i < from->n; i++) {
+            if (from->items[i]->kind != YAML_MAP)
+                return error_set(l->err, E_PARSE,
+                                 "yaml: map merge requires map or sequence of maps as the value");
+            int rc = merge_map(l, from->items[i], keys, values);
+            if (rc != 0)
+                return rc;
+        }
+        return 0;
+    }
+    if (from->kind != YAML_MAP)
+        return error_set(l->err, E_PARSE,
+                         "yaml: map merge requires map or sequence of maps as the value");
+    for (size_t i = 0; i < from->n; i++) {
+        if (has_key(keys, from->keys[i]->text))
+            continue;
+        VEC_PUSH_ARENA(l->arena, keys, from->keys[i]);
+        VEC_PUSH_ARENA(l->arena, values, from->items[i]);
+    }
+    return count_nodes(l, from->n);
+}
+
+static int load_pair(struct loader *l, const yaml_event_t *key_event, int depth, node_vec *keys,
+                     node_vec *values, node_vec *merges)
+{
+    struct yaml_node *key = NULL, *value = NULL;
+    int rc = load_node(l, key_event, depth + 1, &key);
+    if (rc != 0)
+        return rc;
+    if (key->kind == YAML_LIST || key->kind == YAML_MAP)
+        return error_set_at(l->err, E_PARSE, key->line, key->col, "yaml: line %d: invalid map key",
+                            key->line);
+    yaml_event_t event;
+    rc = next_event(l, &event);
+    if (rc != 0)
+        return rc;
+    rc = load_node(l, &event, depth + 1, &value);
+    yaml_event_delete(&event);
+    if (rc != 0)
+        return rc;
+    if (str_eq(key->text, STR("<<")) && !key->is_quoted) {
+        VEC_PUSH_ARENA(l->arena, merges, value);
+        return 0;
+    }
+    if (has_key(keys, key->text))
+        return error_set_at(l->err, E_PARSE, key->line, key->col,
+                            "yaml: unmarshal errors:\n  line %d: key \"%.*s\" already set in map",
+                            key->line, STR_ARG(key->text));
+    VEC_PUSH_ARENA(l->arena, keys, key);
+    VEC_PUSH_ARENA(l->arena, values, value);
+    return 0;
+}
+
+static int load_map(struct loader *l, const yaml_event_t *start, int depth, struct yaml_node **ret)
+{
+    struct yaml_node *map = new_node(l, start, YAML_MAP);
+    node_vec keys = {0}, values = {0}, merges = {0};
+    for (;;) {
+        yaml_event_t event;
+        int rc = next_event(l, &event);
+        if (rc != 0)
+            return rc;
+        if (event.type == YAML_MAPPING_END_EVENT) {
+            yaml_event_delete(&event);
+            break;
+        }
+        rc = load_pair(l, &event, depth, &keys, &values, &merges);
+        yaml_event_delete(&event);
+        if (rc != 0)
+            return rc;
+    }
+    for (size_t i = 0; i < merges.len; i++) {
+        int rc = merge_map(l, merges.items[i], &keys, &values);
+        if (rc != 0)
+            return rc;
+    }
+    map->keys = keys.items;
+    map->items = values.items;
+    map->n = keys.len;
+    *ret = map;
+    return 0;
+}
+
+static int load_node(struct loader *l, const yaml_event_t *event, int depth, struct yaml_node **ret)
+{
+    if (depth > YAML_DEPTH_MAX)
+        return error_set(l->err, E_LIMIT, "yaml: exceeded max depth of %d", YAML_DEPTH_MAX);
+    int rc = count_nodes(l, 1);
+    if (rc != 0)
+        return rc;
+    size_t before = l->nodes;
+    const yaml_char_t *anchor = NULL;
+    switch (event->type) {
+    case YAML_ALIAS_EVENT:
+        return load_alias(l, event, ret);
+    case YAML_SCALAR_EVENT:
+        anchor = event->data.scalar.anchor;
+        *ret = load_scalar(l, event);
+        break;
+    case YAML_SEQUENCE_START_EVENT:
+        anchor = event->data.sequence_start.anchor;
+        rc = load_list(l, event, depth, ret);
+        break;
+    case YAML_MAPPING_START_EVENT:
+        anchor = event->data.mapping_start.anchor;
+        rc = load_map(l, event, depth, ret);
+        break;
+    default:
+        return error_set(l->err, E_PARSE, "yaml: unexpected event");
+    }
+    if (rc == 0)
+        keep_anchor(l, anchor, *ret, l->nodes - before + 1);
+    return rc;
+}
+
+/* The stream and document brackets around the root node. */
+static int load_document(struct loader *l, struct yaml_node **ret)
+{
+    for (;;) {
+        yaml_event_t event;
+        int rc = next_event(l, &event);
+        if (rc != 0)
+            return rc;
+        yaml_event_type_t type = event.type;
+        bool is_root = type != YAML_STREAM_START_EVENT && type != YAML_DOCUMENT_START_EVENT &&
+                       type != YAML_STREAM_END_EVENT;
+        if (is_root)
+            rc = load_node(l, &event, 0, ret);
+        else if (type == YAML_STREAM_END_EVENT)
+            *ret = new_node(l, &event, YAML_NULL);
+        yaml_event_delete(&event);
+        if (rc != 0 || is_root || type == YAML_STREAM_END_EVENT)
+            return rc;
+    }
+}
+
+/* Reads on to the end: what follows the root must be well-formed too. */
+static int finish_document(struct loader *l)
+{
+    for (;;) {
+        yaml_event_t event;
+        int rc = next_event(l, &event);
+        if (rc != 0)
+            return rc;
+        yaml_event_type_t type = event.type;
+        yaml_event_delete(&event);
+        if (type == YAML_DOCUMENT_END_EVENT || type == YAML_STREAM_END_EVENT ||
+            type == YAML_NO_EVENT)
+            return 0;
+    }
+}
+
+int yaml_load(str text, struct arena *a, struct yaml_node **ret, struct error *err)
+{
+    struct loader l = {.arena = a, .err = err};
+    if (!yaml_parser_initialize(&l.parser))
+        return error_set(err, E_NO_MEMORY, "yaml: out of memory");
+    strmap_init(&l.anchors);
+    yaml_parser_set_input_string(&l.parser, (const unsigned char *)text.ptr, text.len);
+    struct yaml_node *root = NULL;
+    int rc = load_document(&l, &root);
+    if (rc == 0)
+        rc = finish_document(&l);
+    if (rc == 0)
+        *ret = root;
+    strmap_deinit(&l.anchors);
+    yaml_parser_delete(&l.parser);
+    return rc;
+}
+
+struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
+{
+    if (map == NULL || map->kind != YAML_MAP)
+        return NULL;
+    for (size_t i = 0; i < map->n; i++)
+        if (str_eq_c(map->keys[i]->text, key))
+            return map->items[i];
+    return NULL;
+}
+
+static bool is_one_of(str s, const char *const *words)
+{
+    for (; *words != NULL; words++)
+        if (str_eq_c(s, *words))
+            return true;
+    return false;
+}
+
+bool yaml_bool(const struct yaml_node *n, bool *ret)
+{
+    static const char *const yes[] = {"y",  "Y",  "yes",  "Yes",  "YES",  "on",
+                                      "On", "ON", "true", "True", "TRUE", NULL};
+    static const char *const no[] = {"n",   "N",   "no",    "No",    "NO",    "off",
+                                     "Off", "OFF", "false", "False", "FALSE", NULL};
+    if (n->kind != YAML_SCALAR || n->is_quoted)
+        return false;
+    bool is_yes = is_one_of(n->text, yes);
+    if (is_yes || is_one_of(n->text, no)) {
+        *ret = is_yes;
+        return true;
+    }
+    return false;
+}
+
+bool yaml_is_null(const struct yaml_node *n)
+{
+    static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
+    return n->kind == YAML_NULL ||
+           (n->kind == YAML_SCALAR && !n->is_quoted && is_one_of(n->text, nulls));
+}
