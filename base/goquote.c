@@ -61,6 +61,22 @@ bool goquote_ascii(struct buf *b, str s)
     return quote_with(b, s, true);
 }
 
+bool goquote_bytes(struct buf *b, str s)
+{
+    buf_append_char(b, '"');
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        if (c >= 0x80 || c < ' ') {
+            append_hex(b, 'x', c, 2);
+            continue;
+        }
+        if (c == '"' || c == '\\')
+            buf_append_char(b, '\\');
+        buf_append_char(b, (char)c);
+    }
+    return buf_append_char(b, '"');
+}
+
 bool goquote_rune(struct buf *b, uint32_t rune)
 {
     if (rune > RUNE_MAX || (rune >= 0xD800 && rune <= 0xDFFF))

@@ -10,6 +10,8 @@ bool goquote_ascii(struct buf *b, str s);
 bool goquote_rune(struct buf *b, uint32_t rune);
 /* strconv.CanBackquote: the text can stand between backquotes unchanged (%#q). */
 bool goquote_can_backquote(str s);
+/* The quoting of package time's errors: every byte beyond printable ASCII is \xNN. */
+bool goquote_bytes(struct buf *b, str s);
 
 /* strconv.Unquote: appends what the literal "...", `...` or 'c' stands for.  Returns 0 or E_PARSE
  * (the buffer then is as it was), E_TOO_LARGE if the buffer is full. */
