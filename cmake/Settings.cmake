@@ -17,6 +17,7 @@ add_library(loge_flags INTERFACE)
 target_include_directories(loge_flags INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_definitions(loge_flags INTERFACE _GNU_SOURCE LOGE_VERSION="${PROJECT_VERSION}")
 target_compile_options(loge_flags INTERFACE -Wall -Wextra -Wshadow -Werror -fno-strict-aliasing
+    -Wno-missing-field-initializers # tables leave what they do not use at zero
     $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes -Wvla>)
 if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
     target_compile_options(loge_flags INTERFACE -O2 -g1)
