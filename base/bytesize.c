@@ -111,7 +111,7 @@ static int setting_shift(str name)
     if (power < 0)
         return -1;
     str rest = str_from(name, 1);
-    if (rest.len == 0 || str_eq(rest, STR("b")) || str_eq(rest, STR("ib")))
+    if (rest.len == 0 || str_eq(rest, STR("b"))) /* but not kib: settings know no other kind */
         return 10 * power;
     str word = str_c(words[power - 1]);
     rest = str_from(name, word.len);

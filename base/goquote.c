@@ -203,12 +203,10 @@ static bool unquote_body(str body, char quote, struct buf *b)
         }
         uint32_t rune;
         size_t width = utf8_decode(body, &rune);
-        if (quote == '\'' && rune == RUNE_ERROR && width == 1)
-            return false;
-        buf_append(b, body.ptr, width);
+        utf8_append(b, rune); /* a malformed byte comes out as U+FFFD */
         body = str_from(body, width);
     }
-    return quote == '"' || chars == 1;
+    return quote == '"' || chars <= 1; /* Go lets the empty '' pass */
 }
 
 int gounquote(str s, struct buf *b)
