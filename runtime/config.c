@@ -147,6 +147,12 @@ static int read_key(struct config_reader *r, const struct config_key *k,
     }
 }
 
+int config_read_into(struct config_reader *r, const struct config_key *key,
+                     const struct yaml_node *node, void *field)
+{
+    return read_key(r, key, node, field);
+}
+
 /* A name in the table that is close to a misspelt one, for the error text. */
 static const char *closest(const struct config_key *table, str name)
 {

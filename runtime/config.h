@@ -73,6 +73,9 @@ void config_warn(struct config_reader *r, const struct yaml_node *at, const char
     __attribute__((format(printf, 3, 4)));
 int config_read_block(struct config_reader *r, const struct config_key *table,
                       const struct yaml_node *node, void *into); /* defaults first, then the node */
+/* Reads a node over what the field holds, as the key of a table would. */
+int config_read_into(struct config_reader *r, const struct config_key *key,
+                     const struct yaml_node *node, void *field);
 int config_read_value(struct config_reader *r, enum config_type type, const struct yaml_node *node,
                       void *field);
 struct arena *config_arena(struct config_reader *r);
