@@ -23,8 +23,9 @@ void mem_die(const char *file, int line, const char *what) __attribute__((noretu
             mem_die(__FILE__, __LINE__, #cond);                                                    \
     } while (0)
 
-#define ARRAY_LEN(a)                    (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #ifndef MIN /* <sys/param.h> has the same two */
-#define MIN(a, b)                       ((a) < (b) ? (a) : (b))
-#define MAX(a, b)                       ((a) > (b) ? (a) : (b))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#endif
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
