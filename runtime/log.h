@@ -26,6 +26,8 @@ void log_write(enum log_level level, const char *component, const char *msg,
                const struct log_field *fields);
 bool log_is_on(enum log_level level);
 void log_set_level(enum log_level level);
+enum log_level log_level(void);
+const char *log_level_name(enum log_level level);
 /* "debug", "info", "warn", "error"; false if it is none of these. */
 bool log_level_parse(str s, enum log_level *ret);
 /* Text of lines: logfmt (default) or json, as server.log_format says. */

@@ -41,5 +41,6 @@ double metric_value(const struct metric *m);
 void metric_alias(struct metric_family *f, const char *other_name);
 /* Called before each scrape, to set gauges. */
 void metrics_on_scrape(void (*fn)(void *arg), void *arg);
+void metrics_off_scrape(void (*fn)(void *arg), void *arg); /* the pair is called no more */
 /* All families in Prometheus text format 0.0.4, with process_* of this process. */
 void metrics_write(struct buf *out);
