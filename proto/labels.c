@@ -58,9 +58,11 @@ struct labels labels_copy(struct arena *a, const struct labels *ls)
     return (struct labels){items, ls->n};
 }
 
-size_t labels_normalize(struct label *items, size_t n)
+/* Up to here insertion sort wins: sets are small and often sorted already. */
+#define LABELS_INSERTION_MAX 32
+
+static void insertion_sort(struct label *items, size_t n)
 {
-    /* Insertion sort: stable, and the sets are small and often sorted already. */
     for (size_t i = 1; i < n; i++) {
         struct label x = items[i];
         size_t at = i;
@@ -68,6 +70,54 @@ size_t labels_normalize(struct label *items, size_t n)
             items[at] = items[at - 1];
         items[at] = x;
     }
+}
+
+/* Bottom-up merge sort: stable, and no quadratic time on a hostile set. */
+static void merge_sort(struct label *items, size_t n)
+{
+    struct label *from = items, *tmp = mem_array(n, sizeof *tmp), *to = tmp;
+    for (size_t width = 1; width < n; width *= 2) {
+        for (size_t lo = 0; lo < n; lo += 2 * width) {
+            size_t mid = MIN(lo + width, n), hi = MIN(lo + 2 * width, n);
+            for (size_t i = lo, j = mid, k = lo; k < hi; k++)
+                to[k] = i < mid && (j >= hi || str_cmp(from[i].name, from[j].name) <= 0)
+                            ? from[i++]
+                            : from[j++];
+        }
+        struct label *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != items)
+        memcpy(items, from, n * sizeof *items);
+    mem_free(tmp);
+}
+
+str labels_sort(struct label *items, size_t *n)
+{
+    if (*n > LABELS_INSERTION_MAX)
+        merge_sort(items, *n);
+    else
+        insertion_sort(items, *n);
+    str duplicate = {NULL, 0};
+    size_t kept = 0;
+    for (size_t i = 0; i < *n; i++) {
+        if (items[i].value.len == 0)
+            continue;
+        if (duplicate.ptr == NULL && kept > 0 && str_eq(items[kept - 1].name, items[i].name))
+            duplicate = items[i].name;
+        items[kept++] = items[i];
+    }
+    *n = kept;
+    return duplicate;
+}
+
+size_t labels_normalize(struct label *items, size_t n)
+{
+    if (n > LABELS_INSERTION_MAX)
+        merge_sort(items, n);
+    else
+        insertion_sort(items, n);
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
         if (i > 0 && str_eq(items[i].name, items[i - 1].name)) {

@@ -38,10 +38,16 @@ struct labels labels_with(struct arena *a, const struct labels *base, const stru
 
 /* Prints {a="b", c="d"}: values quoted as Go's %q; {} if empty. */
 bool labels_print(const struct labels *ls, struct buf *out);
-/* Parses the `{a="b", c="d"}` of a push request (a LogQL selector with = only).  Result sorted,
- * empty values dropped, bytes in `a`.  On failure E_PARSE with Loki's text (without the
- * "error parsing labels" prefix).  Duplicate names: the error of *ret_duplicate set true. */
+/* Parses the `{a="b", c="d"}` of a push request.  Result sorted, empty values dropped, bytes in
+ * `a`.  E_PARSE with Loki's text (1:3: parse error: ...; the caller prefixes it) or E_CONFLICT if a
+ * name comes twice: *ret then holds the set with both. */
 int labels_parse(str text, struct arena *a, struct labels *ret, struct error *err);
+/* The same without sorting: as written, empty values and repeated names included. */
+int labels_parse_items(str text, struct arena *a, struct label **ret, size_t *ret_n,
+                       struct error *err);
+/* Sorts items by name in place (stable), takes out empty values.  Returns the first name that is
+ * there twice, ptr NULL if none; repeated ones stay. */
+str labels_sort(struct label *items, size_t *n);
 
 /* [a-zA-Z_][a-zA-Z0-9_]* */
 bool label_name_is_valid(str name);

@@ -1,0 +1,41 @@
+#include "proto/snappy.h"
+
+#include <snappy-c.h>
+
+/* A block codes at most 64 bytes by 2 (a copy), after the length: what claims more is corrupt, and
+ * memory is not asked for on its word. */
+#define SNAPPY_RATIO_MAX 64
+
+int snappy_decoded_size(str block, size_t *ret)
+{
+    if (snappy_uncompressed_length(block.ptr, block.len, ret) != SNAPPY_OK)
+        return E_PARSE;
+    return *ret / SNAPPY_RATIO_MAX <= block.len ? 0 : E_PARSE;
+}
+
+int snappy_decode(str block, struct buf *out)
+{
+    size_t size;
+    int code = snappy_decoded_size(block, &size);
+    if (code != 0)
+        return code;
+    if (size > out->max - out->len)
+        return E_TOO_LARGE;
+    if (!buf_reserve(out, size + 1))
+        return E_NO_MEMORY;
+    if (snappy_uncompress(block.ptr, block.len, out->ptr + out->len, &size) != SNAPPY_OK)
+        return E_PARSE;
+    out->len += size;
+    return 0;
+}
+
+int snappy_encode(str plain, struct buf *out)
+{
+    size_t size = snappy_max_compressed_length(plain.len);
+    if (!buf_reserve(out, size))
+        return E_TOO_LARGE;
+    if (snappy_compress(plain.ptr, plain.len, out->ptr + out->len, &size) != SNAPPY_OK)
+        return E_INTERNAL;
+    out->len += size;
+    return 0;
+}
