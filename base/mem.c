@@ -40,7 +40,10 @@ void *mem_array(size_t n, size_t item)
 
 char *mem_strdup(const char *s)
 {
-    return s == NULL ? NULL : strcpy(mem_alloc(strlen(s) + 1), s);
+    if (s == NULL)
+        return NULL;
+    size_t size = strlen(s) + 1;
+    return memcpy(mem_alloc(size), s, size);
 }
 
 void *mem_try_alloc(size_t size)
