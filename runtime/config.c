@@ -168,6 +168,18 @@ static const char *closest(const struct config_key *table, str name)
     return best;
 }
 
+static int unknown_key(struct config_reader *r, const struct config_key *table,
+                       const struct yaml_node *key)
+{
+    const char *near = closest(table, key->text);
+    char hint[128] = "";
+    if (near != NULL)
+        snprintf(hint, sizeof hint, ", did you mean \"%s\"?", near);
+    if (r->source->go_texts)
+        return config_fail(r, key, "field %.*s not found%s", STR_ARG(key->text), hint);
+    return config_fail(r, key, "unknown key%s", hint);
+}
+
 int config_read_over(struct config_reader *r, const struct config_key *table,
                      const struct yaml_node *node, void *into)
 {
@@ -187,9 +199,7 @@ int config_read_over(struct config_reader *r, const struct config_key *table,
         if (k != NULL) {
             one = read_key(r, k, node->items[i], into);
         } else {
-            const char *near = closest(table, key->text);
-            one = near != NULL ? config_fail(r, key, "unknown key, did you mean \"%s\"?", near)
-                               : config_fail(r, key, "unknown key");
+            one = unknown_key(r, table, key);
         }
         if (one != 0)
             rc = one;

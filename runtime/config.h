@@ -56,6 +56,7 @@ struct config_source {
     const char *file; /* for messages */
     bool lenient;     /* CONFIG_UNSUPPORTED keys warn */
     bool expand_env;  /* ${VAR}, ${VAR:-default}, ... before parsing */
+    bool go_texts;    /* name unknown keys as Go's YAML reader: field x not found */
     void (*warn)(void *arg, const char *text);
     void *arg;
 };

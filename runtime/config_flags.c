@@ -59,7 +59,10 @@ int config_flags(const struct config_key *table, void *into, int argc, char **ar
         else if (!has_value)
             return error_set(err, E_INVALID, "flag needs an argument: -%.*s", STR_ARG(name));
         struct error why = {0};
-        if (config_value_parse(f.key, value, a, f.field, &why) != 0)
+        if (config_value_parse(f.key, value, a, f.field, &why) != 0 && f.key->type == CONFIG_BOOL)
+            return error_set(err, E_INVALID, "invalid boolean value \"%.*s\" for -%.*s: %s",
+                             STR_ARG(value), STR_ARG(name), why.text);
+        if (why.code != 0)
             return error_set(err, E_INVALID, "invalid value \"%.*s\" for flag -%.*s: %s",
                              STR_ARG(value), STR_ARG(name), why.text);
     }
