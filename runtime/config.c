@@ -135,6 +135,7 @@ static int read_key(struct config_reader *r, const struct config_key *k,
     case CONFIG_CUSTOM:
         return k->custom(r, node, field);
     case CONFIG_IGNORED:
+        config_warn(r, node, "accepted, but of no meaning here");
         return 0;
     case CONFIG_UNSUPPORTED:
         if (!r->source->lenient)

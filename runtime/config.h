@@ -21,7 +21,7 @@ enum config_type {
     CONFIG_BLOCK,       /* a nested struct described by `table` */
     CONFIG_STRING_LIST, /* struct config_strings; a comma list on the command line */
     CONFIG_CUSTOM,      /* `custom` reads the node: maps, lists of blocks */
-    CONFIG_IGNORED,     /* known to Loki, of no meaning here: accepted in silence */
+    CONFIG_IGNORED,     /* known to Loki, of no meaning here: accepted, with a warning */
     CONFIG_UNSUPPORTED, /* known to Loki, not (yet) done: an error, or a warning with
                            -config.lenient */
 };
