@@ -10,9 +10,9 @@ enum block_column {
     BLOCK_TIMES = 1,
     BLOCK_LINES = 2, /* text and line_at */
     BLOCK_META = 4,  /* meta and meta_of */
-    BLOCK_LENGTHS =
-        8, /* line_at without text: for sums of bytes.  A source that cannot give it alone
-            * may leave it out; the asker then reads BLOCK_LINES, which implies it */
+    /* line_at without text: for sums of bytes.  A source that cannot give it alone may leave it
+     * out; the asker then reads BLOCK_LINES, which implies it. */
+    BLOCK_LENGTHS = 8,
     BLOCK_ALL = 7,
 };
 

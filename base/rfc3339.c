@@ -1,0 +1,123 @@
+#include "base/rfc3339.h"
+
+#include "base/civil.h"
+#include "base/clock.h"
+
+/* n digits at s.ptr + at; -1 if they are not all there. */
+static int number(str s, size_t at, size_t n)
+{
+    int v = 0;
+    if (at + n > s.len)
+        return -1;
+    for (size_t i = at; i < at + n; i++) {
+        if (s.ptr[i] < '0' || s.ptr[i] > '9')
+            return -1;
+        v = v * 10 + (s.ptr[i] - '0');
+    }
+    return v;
+}
+
+static bool is_at(str s, size_t at, char c)
+{
+    return at < s.len && s.ptr[at] == c;
+}
+
+/* Z, +01:00, -04:00 and nothing behind it. */
+static bool parse_zone(str s, size_t at, int64_t *ret_s)
+{
+    *ret_s = 0;
+    if (is_at(s, at, 'Z'))
+        return at + 1 == s.len;
+    if (!is_at(s, at, '+') && !is_at(s, at, '-'))
+        return false;
+    int hours = number(s, at + 1, 2), minutes = number(s, at + 4, 2);
+    if (hours < 0 || hours > 24 || minutes < 0 || minutes > 60 || !is_at(s, at + 3, ':') ||
+        at + 6 != s.len)
+        return false;
+    *ret_s = (hours * 60 + minutes) * 60;
+    if (s.ptr[at] == '-')
+        *ret_s = -*ret_s;
+    return true;
+}
+
+/* Digits beyond the ninth are dropped. */
+static size_t parse_fraction(str s, size_t at, int64_t *ret_ns)
+{
+    int64_t scale = NS_PER_S;
+    *ret_ns = 0;
+    if ((!is_at(s, at, '.') && !is_at(s, at, ',')) || number(s, at + 1, 1) < 0)
+        return at;
+    for (at++; number(s, at, 1) >= 0; at++) {
+        scale /= 10;
+        *ret_ns += number(s, at, 1) * scale;
+    }
+    return at;
+}
+
+bool rfc3339_parse(str s, int64_t *ret_ns)
+{
+    int year = number(s, 0, 4), month = number(s, 5, 2), day = number(s, 8, 2);
+    int hour = number(s, 11, 2), minute = number(s, 14, 2), second = number(s, 17, 2);
+    if (!is_at(s, 4, '-') || !is_at(s, 7, '-') || !is_at(s, 10, 'T') || !is_at(s, 13, ':') ||
+        !is_at(s, 16, ':'))
+        return false;
+    if (year < 0 || month < 1 || month > 12 || day < 1 || day > civil_month_days(year, month) ||
+        hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59)
+        return false;
+    int64_t fraction, zone;
+    size_t at = parse_fraction(s, 19, &fraction);
+    if (!parse_zone(s, at, &zone))
+        return false;
+    int64_t seconds = civil_to_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    int64_t ns;
+    if (__builtin_mul_overflow(seconds - zone, NS_PER_S, &ns) ||
+        __builtin_add_overflow(ns, fraction, &ns))
+        return false;
+    *ret_ns = ns;
+    return true;
+}
+
+static void append_digits(struct buf *b, int64_t v, int width)
+{
+    char digits[20];
+    for (int i = width - 1; i >= 0; i--, v /= 10)
+        digits[i] = (char)('0' + v % 10);
+    buf_append(b, digits, (size_t)width);
+}
+
+static void append_date_time(struct buf *b, int64_t seconds)
+{
+    struct civil c = civil_from_days(civil_floor_div(seconds, 86400));
+    int64_t in_day = civil_floor_mod(seconds, 86400);
+    append_digits(b, c.year, 4);
+    buf_append_char(b, '-');
+    append_digits(b, c.month, 2);
+    buf_append_char(b, '-');
+    append_digits(b, c.day, 2);
+    buf_append_char(b, 'T');
+    append_digits(b, in_day / 3600, 2);
+    buf_append_char(b, ':');
+    append_digits(b, in_day / 60 % 60, 2);
+    buf_append_char(b, ':');
+    append_digits(b, in_day % 60, 2);
+}
+
+bool rfc3339_append(struct buf *b, int64_t ts_ns)
+{
+    append_date_time(b, civil_floor_div(ts_ns, NS_PER_S));
+    int64_t fraction = civil_floor_mod(ts_ns, NS_PER_S);
+    if (fraction != 0) {
+        int width = 9;
+        for (; fraction % 10 == 0; fraction /= 10)
+            width--;
+        buf_append_char(b, '.');
+        append_digits(b, fraction, width);
+    }
+    return buf_append_char(b, 'Z') && !b->failed;
+}
+
+bool rfc3339_append_seconds(struct buf *b, int64_t ts_ns)
+{
+    append_date_time(b, civil_floor_div(ts_ns, NS_PER_S));
+    return buf_append_char(b, 'Z') && !b->failed;
+}
