@@ -74,9 +74,10 @@ static bool match_fraction(str s, struct golayout_element *e)
 static bool match_word(str s, struct golayout_element *e)
 {
     for (size_t i = 0; i < ARRAY_LEN(elements); i++) {
+        if (elements[i].text[0] != s.ptr[0])
+            continue;
         str text = str_c(elements[i].text);
-        if (text.ptr[0] != s.ptr[0] || !str_has_prefix(s, text) ||
-            is_cut_word(elements[i].kind, str_from(s, text.len)))
+        if (!str_has_prefix(s, text) || is_cut_word(elements[i].kind, str_from(s, text.len)))
             continue;
         e->kind = elements[i].kind;
         e->text = str_sub(s, 0, text.len);

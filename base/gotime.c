@@ -29,7 +29,8 @@ struct gotime gotime_in(struct gotime t, const struct tzone *zone)
 struct gotime gotime_in_fixed(struct gotime t, str name, int32_t offset_s)
 {
     struct gotime r = {.s = t.s, .ns = t.ns, .offset_s = offset_s, .fixed = true};
-    memcpy(r.name, name.ptr, MIN(name.len, (size_t)GOTIME_ZONE_MAX));
+    if (name.len > 0)
+        memcpy(r.name, name.ptr, MIN(name.len, (size_t)GOTIME_ZONE_MAX));
     return r;
 }
 

@@ -84,6 +84,7 @@ static bool skip_literal(str *value, str literal)
 /* One or two digits; two if `fixed`. */
 static bool take_number(str *s, bool fixed, int *ret)
 {
+    *ret = 0;
     if (!is_digit_at(*s, 0) || (fixed && !is_digit_at(*s, 1)))
         return false;
     int v = s->ptr[0] - '0';
@@ -97,17 +98,28 @@ static bool take_number(str *s, bool fixed, int *ret)
     return true;
 }
 
-/* The next n bytes as a number with an optional sign. */
+/* A number with an optional sign, of which no digit need be left: package time reads so. */
+static bool read_signed(str text, int *ret)
+{
+    bool neg = text.len > 0 && text.ptr[0] == '-';
+    if (neg || (text.len > 0 && text.ptr[0] == '+'))
+        text = str_from(text, 1);
+    int v = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (!is_digit_at(text, i))
+            return false;
+        v = v * 10 + (text.ptr[i] - '0');
+    }
+    *ret = neg ? -v : v;
+    return true;
+}
+
+/* The next n bytes, at most nine, as a number. */
 static bool take_exactly(str *s, size_t n, int *ret)
 {
-    if (s->len < n)
-        return false;
-    str text = str_sub(*s, 0, n);
-    int64_t v;
-    if (!str_to_i64(text, &v))
+    if (s->len < n || !read_signed(str_sub(*s, 0, n), ret))
         return false;
     *s = str_from(*s, n);
-    *ret = (int)v;
     return true;
 }
 
@@ -152,15 +164,15 @@ static bool take_fraction(struct reading *r, size_t n)
     if (text.ptr[0] != '.' && text.ptr[0] != ',')
         return false;
     text = str_sub(text, 1, 10);
-    int64_t v;
-    if (!str_to_i64(text, &v))
+    int v;
+    if (!read_signed(text, &v))
         return false;
     r->value = str_from(r->value, n);
     if (v < 0)
         r->out_of_range = "fractional second out of range";
     for (size_t i = text.len; i < 9; i++)
         v *= 10;
-    r->ns = (int)v;
+    r->ns = v;
     return true;
 }
 
@@ -471,7 +483,8 @@ static int two_digits(const char *p)
     return a > 9 || b > 9 ? -1 : (int)(a * 10 + b);
 }
 
-bool gotime_parse_rfc3339(str v, int64_t *ret_unix_ns)
+/* The spelling nearly all times have. */
+static bool parse_strict_rfc3339(str v, int64_t *ret_s, int32_t *ret_ns)
 {
     const char *p = v.ptr;
     if (v.len < 20 || p[4] != '-' || p[7] != '-' || p[10] != 'T' || p[13] != ':' || p[16] != ':')
@@ -498,10 +511,21 @@ bool gotime_parse_rfc3339(str v, int64_t *ret_unix_ns)
             return false;
         offset_s = (h * 60 + m) * (zone.ptr[0] == '-' ? -60 : 60);
     }
-    int64_t s = civil_to_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    *ret_s =
+        civil_to_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset_s;
+    *ret_ns = r.ns;
+    return true;
+}
+
+bool gotime_parse_rfc3339(str v, int64_t *ret_unix_ns)
+{
+    struct gotime t = {0};
+    if (!parse_strict_rfc3339(v, &t.s, &t.ns) &&
+        gotime_parse(GOTIME_RFC3339_NANO, v, NULL, NULL, &t, NULL) != 0)
+        return false;
     int64_t ns;
-    if (__builtin_mul_overflow(s - offset_s, INT64_C(1000000000), &ns) ||
-        __builtin_add_overflow(ns, (int64_t)r.ns, &ns))
+    if (__builtin_mul_overflow(t.s, INT64_C(1000000000), &ns) ||
+        __builtin_add_overflow(ns, (int64_t)t.ns, &ns))
         return false;
     *ret_unix_ns = ns;
     return true;
