@@ -24,6 +24,9 @@ struct push_batch {
     /* The request body as it came, for a WAL that stores it rather than encodes anew. */
     str raw;
     enum push_encoding raw_encoding;
+    /* `raw` decoded, where that is the buffer most lines above point into: the WAL then keeps `raw`
+     * and says of each line where it lies.  Empty if not known. */
+    str plain;
     /* Who sent it and its running number, so that a retry is stored once; empty and 0 if unknown.
      */
     str source_id;
