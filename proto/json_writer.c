@@ -110,7 +110,7 @@ bool json_append_string_plain(struct buf *out, str s)
 
 /* --- structure --- */
 
-void json_writer_init(struct json_writer *w, struct buf *out)
+void jsonw_writer_init(struct json_writer *w, struct buf *out)
 {
     *w = (struct json_writer){.out = out};
 }
@@ -146,27 +146,27 @@ static void end(struct json_writer *w, char c)
     buf_append_char(w->out, c);
 }
 
-void json_begin_object(struct json_writer *w)
+void jsonw_begin_object(struct json_writer *w)
 {
     begin(w, '{');
 }
 
-void json_end_object(struct json_writer *w)
+void jsonw_end_object(struct json_writer *w)
 {
     end(w, '}');
 }
 
-void json_begin_array(struct json_writer *w)
+void jsonw_begin_array(struct json_writer *w)
 {
     begin(w, '[');
 }
 
-void json_end_array(struct json_writer *w)
+void jsonw_end_array(struct json_writer *w)
 {
     end(w, ']');
 }
 
-void json_key(struct json_writer *w, str name)
+void jsonw_key(struct json_writer *w, str name)
 {
     separate(w);
     json_append_string(w->out, name);
@@ -174,49 +174,49 @@ void json_key(struct json_writer *w, str name)
     w->after_key = true;
 }
 
-void json_string(struct json_writer *w, str s)
+void jsonw_string(struct json_writer *w, str s)
 {
     separate(w);
     json_append_string(w->out, s);
 }
 
-void json_i64(struct json_writer *w, int64_t v)
+void jsonw_i64(struct json_writer *w, int64_t v)
 {
     separate(w);
     buf_append_i64(w->out, v);
 }
 
-void json_u64(struct json_writer *w, uint64_t v)
+void jsonw_u64(struct json_writer *w, uint64_t v)
 {
     separate(w);
     buf_append_u64(w->out, v);
 }
 
-void json_float(struct json_writer *w, double v)
+void jsonw_float(struct json_writer *w, double v)
 {
     separate(w);
     gofmt_float_json(w->out, v);
 }
 
-void json_bool(struct json_writer *w, bool v)
+void jsonw_bool(struct json_writer *w, bool v)
 {
     separate(w);
     buf_append_c(w->out, v ? "true" : "false");
 }
 
-void json_null(struct json_writer *w)
+void jsonw_null(struct json_writer *w)
 {
     separate(w);
     buf_append_c(w->out, "null");
 }
 
-void json_raw(struct json_writer *w, str value)
+void jsonw_raw(struct json_writer *w, str value)
 {
     separate(w);
     buf_append_str(w->out, value);
 }
 
-void json_quoted_i64(struct json_writer *w, int64_t v)
+void jsonw_quoted_i64(struct json_writer *w, int64_t v)
 {
     separate(w);
     buf_append_char(w->out, '"');
