@@ -18,10 +18,11 @@ struct http_server_config {
     const char *listen_address;  /* "" or NULL: all */
     uint16_t listen_port;        /* 0: any free one, see http_server_port */
     const char *metrics_prefix;  /* "loki", "promtail" */
-    size_t header_bytes_max;     /* 0: 1 MiB (queries come in the URL) */
+    size_t header_bytes_max;     /* request line and headers of a connection; 0: 128 KiB */
     size_t connections_max;      /* 0: 4096 */
     size_t body_bytes_total_max; /* all bodies being received or handled; 0: 1 GiB; then 503 */
     unsigned idle_timeout_s;     /* 0: 120 */
+    bool compress_replies;       /* gzip for clients that accept it, above 2 KiB */
     const char *tls_cert_file, *tls_key_file, *tls_client_ca_file; /* NULL: no TLS */
 };
 
@@ -38,7 +39,7 @@ typedef void http_handler(void *arg, struct http_request *r);
 
 enum http_route_flags {
     HTTP_GET = 1,
-    HTTP_POST = 2, /* parameters come from the URL and from a form body, merged */
+    HTTP_POST = 2, /* parameters come from a form body and the URL, in this order */
     HTTP_PUT = 4,
     HTTP_DELETE = 8,
     HTTP_ON_WORKER = 16, /* the handler runs on the worker pool; 503 when its queue is full */
@@ -59,10 +60,16 @@ str http_remote_addr(const struct http_request *r); /* "127.0.0.1:1234" */
 /* Header value, any case of the name; ptr NULL if absent. */
 str http_header(const struct http_request *r, const char *name);
 str http_body(const struct http_request *r); /* as it came: still compressed */
-/* First value of a parameter (URL, then form body), decoded; ptr NULL if absent. */
+/* First value of a parameter, decoded; ptr NULL if absent.  A form body's come before the URL's,
+ * as in Go's Request.Form. */
 str http_param(const struct http_request *r, const char *name);
 size_t http_param_count(const struct http_request *r);
 void http_param_at(const struct http_request *r, size_t i, str *ret_name, str *ret_value);
+/* Go's text for the first malformed pair, which was left out (ParseForm's error): invalid URL
+ * escape
+ * "%zz"; ptr NULL if all are well-formed. */
+str http_params_error(const struct http_request *r);
+str http_raw_query(const struct http_request *r); /* as it came, without the '?' */
 str http_path_param(const struct http_request *r, const char *name);
 struct arena *http_arena(struct http_request *r); /* dies with the request */
 struct workers *http_workers(struct http_request *r);
@@ -74,7 +81,7 @@ void http_reply(struct http_request *r, int status, const char *content_type,
 void http_reply_take(struct http_request *r, int status, const char *content_type,
                      struct buf *body); /* empties *body */
 void http_reply_error(struct http_request *r,
-                      const struct error *err); /* text/plain, "text\n"? no: text */
+                      const struct error *err); /* text/plain: err->text, no newline */
 void http_reply_header(struct http_request *r, const char *name, str value); /* before the reply */
 /* Inflates a gzip, deflate or zlib body into `out` (bounded by out->max): E_TOO_LARGE past it,
  * E_INVALID if malformed.  encoding: the Content-Encoding value; empty copies. */
