@@ -1,6 +1,6 @@
 # A room is one folder and one static library.  Sources are taken by glob, so a new file needs no list.
 
-# loge_room(name LINKS lib... ) : library `name` from ${CMAKE_CURRENT_SOURCE_DIR}/**/*.c, *.cc and *.re
+# loge_room(name LINKS lib... ) : library `name` from ${CMAKE_CURRENT_SOURCE_DIR}/**/*.c, *.cc, *.re and *.y
 function(loge_room name)
     cmake_parse_arguments(ARG "" "" "LINKS" ${ARGN})
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.c *.cc)
@@ -15,6 +15,15 @@ function(loge_room name)
             COMMENT "re2c ${name}/${rel}" VERBATIM)
         list(APPEND sources ${out})
     endforeach()
+    file(GLOB_RECURSE grammars CONFIGURE_DEPENDS *.y)
+    foreach(grammar ${grammars})
+        file(RELATIVE_PATH rel ${CMAKE_CURRENT_SOURCE_DIR} ${grammar})
+        string(REGEX REPLACE "\\.y$" "" out ${CMAKE_CURRENT_BINARY_DIR}/${rel})
+        add_custom_command(OUTPUT ${out}.c ${out}.h DEPENDS ${grammar}
+            COMMAND ${BISON} -Wall -Werror --no-lines --header=${out}.h -o ${out}.c ${grammar}
+            COMMENT "bison ${name}/${rel}" VERBATIM)
+        list(APPEND sources ${out}.c ${out}.h)
+    endforeach()
     if(NOT sources) # a room that is only headers yet
         add_library(${name} INTERFACE)
         target_link_libraries(${name} INTERFACE loge_flags ${ARG_LINKS})
@@ -22,6 +31,9 @@ function(loge_room name)
     endif()
     add_library(${name} STATIC ${sources})
     target_link_libraries(${name} PUBLIC loge_flags ${ARG_LINKS})
+    if(grammars) # "logql/grammar.h" is found in the build folder
+        target_include_directories(${name} PRIVATE ${CMAKE_BINARY_DIR})
+    endif()
 endfunction()
 
 # loge_program(name SOURCES file... LINKS lib...) : bin/name

@@ -31,6 +31,7 @@ enum label_filter_kind {
 
 struct label_filter {
     enum label_filter_kind kind;
+    uint32_t depth; /* nodes to the deepest leaf; at most LOGQL_FILTER_DEPTH_MAX */
     struct source_pos pos;
     union {
         struct {
@@ -51,7 +52,7 @@ struct label_filter {
             str name;
             str pattern;
             bool is_negated; /* a != ip() */
-        } ip;                /* IP; the pattern is checked by logql_check_stages() */
+        } ip;                /* IP; the pattern is checked by the stage compiler */
     };
 };
 
@@ -254,6 +255,7 @@ struct log_expr {
 
 /* What stands in the parentheses of a range aggregation. */
 struct log_range {
+    struct source_pos pos;
     struct log_expr log;
     int64_t range_ns;
     int64_t offset_ns;           /* may be negative */
@@ -297,11 +299,14 @@ struct expr {
             struct log_range range;
         } variants;
     };
+    str problem; /* the parser's note to the checks; empty in a tree that logql_parse() returned */
     struct expr_owned *owned; /* on the root only: what logql_release() frees */
 };
 
-/* Nesting that the parser accepts; whoever walks the tree may recurse that deep. */
-#define LOGQL_DEPTH_MAX 1000
+/* Nesting that the parser accepts, of expressions and of the label filters of one stage; whoever
+ * walks the tree may recurse that deep.  Long `or` chains of label filters are nested, too. */
+#define LOGQL_DEPTH_MAX        1000
+#define LOGQL_FILTER_DEPTH_MAX 8000
 
 /* Log queries give lines, everything else gives samples. */
 static inline bool expr_is_log(const struct expr *e)

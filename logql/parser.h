@@ -11,15 +11,14 @@
 /* Parses and checks a whole query.  On success the tree lives in `a` and the caller ends it with
  * logql_release(); on failure (E_PARSE, E_LIMIT) nothing is left to release and *ret is NULL.
  * Stages are not compiled: a malformed line filter regex or template passes, as Loki's parser lets
- * it pass, and is found by logql_check_stages() and by the stage compiler. */
+ * it pass, and is found by pipeline_compile(). */
 int logql_parse(str query, struct arena *a, struct expr **ret, struct error *err);
 
-/* The same without the rule that a selector must name at least one stream (as tail, delete and
- * ruler code parses before its own checks). */
+/* The same without the rule that a selector must have a matcher that refuses the empty value. */
 int logql_parse_unchecked(str query, struct arena *a, struct expr **ret, struct error *err);
 
 /* A selector alone, {a="b"}: what /series, /labels and /index take.  Refuses a pipeline and metric
- * queries.  With an empty selector {} allowed: the caller decides. The result is an EXPR_LOG. */
+ * queries; {} and selectors that match every stream pass.  The result is an EXPR_LOG. */
 int logql_parse_selector(str query, struct arena *a, struct expr **ret, struct error *err);
 
 /* Frees the compiled matchers of a tree; NULL allowed.  The arena frees the rest. */
