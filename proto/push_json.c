@@ -285,7 +285,7 @@ static int read_streams(struct reader *r, str body, read_stream_fn *read, struct
 {
     struct growing streams = {0};
     if (json_peek(&r->j) == JSON_NULL)
-        return json_read_null(&r->j) ? 0 : E_PARSE;
+        return json_read_null(&r->j) ? 0 : explain(r, body, json_offset(&r->j), err);
     if (!json_array_begin(&r->j))
         return report(r, body, "loghttp.PushRequest.Streams: decode slice", "expect [ or n",
                       json_offset(&r->j) + 1, err);
