@@ -35,6 +35,7 @@ bool buf_reserve(struct buf *b, size_t n)
     size_t want = b->len + n, cap = b->cap ? b->cap : BUF_FIRST_BYTES;
     while (cap < want)
         cap += cap / 2 + 64;
+    cap = MIN(cap, b->max); /* so that "fits the capacity" means "fits the maximum" */
     char *p = mem_try_realloc(b->ptr, cap);
     if (p == NULL) {
         b->failed = true;
