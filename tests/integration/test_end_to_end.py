@@ -47,10 +47,8 @@ class EndToEnd(unittest.TestCase):
             wait_until(found, 30, "lines appended")
             self.assertEqual(promtail.stop(), 0)
             write(100)
-            os.rename(path, path + ".1")  # rotated while stopped; out of the glob
+            os.rename(path, path + ".1")  # rotated while stopped, to a name outside the glob
             write(50)
-            os.rename(path, os.path.join(folder, "app2.log"))
-            expected[200:300] = []  # those went away with app.log.1
             promtail.start()
             wait_until(found, 30, "lines written while promtail was stopped")
             time.sleep(0.5)
