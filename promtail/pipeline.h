@@ -11,7 +11,6 @@ struct pipeline {
     struct record_sink sink; /* what targets put into; first member */
     struct stage_chain chain;
     struct record_sink *next;
-    struct source_registry *sources;
     struct arena arena;
     char *job;
     bool is_inspecting; /* -inspect prints what each stage changed */
@@ -20,19 +19,20 @@ struct pipeline {
 
 /* Compiles `stages` (NULL, YAML_NULL or a list); the nodes must outlive the pipeline. */
 int pipeline_new(const char *job, const struct yaml_node *stages, struct record_sink *next,
-                 struct source_registry *sources, struct pipeline **ret, struct error *err);
+                 struct pipeline **ret, struct error *err);
 void pipeline_free(struct pipeline *p);
 /* To be called about every 100 ms; is_final once before the stop, when no target reads any more. */
 void pipeline_flush(struct pipeline *p, int64_t now_ns, bool is_final);
 
 /* A stage that must slow the reading down (limit without drop): until then sink.is_full says yes.
  * The record at hand goes on. */
-void pipeline_pause(struct pipeline *p, int64_t until_ns);
+void pipeline_pause(struct pipeline *p, int64_t until_mono_ns);
 
 /* Keeps bytes of a source from being counted as read while a stage keeps a record back; `owner` is
- * any pointer that stands for the kept record.  No-ops for records without source. */
-void pipeline_hold(struct pipeline *p, const struct origin *o, const void *owner);
-void pipeline_release(struct pipeline *p, const struct origin *o, const void *owner);
+ * any pointer that stands for the kept record; one owner may hold several ranges.  Release only
+ * after the record was emitted (or dropped).  No-ops for records without source. */
+void pipeline_hold(const struct origin *o, const void *owner);
+void pipeline_release(const struct origin *o, const void *owner);
 
 /* logentry_dropped_lines_total{reason}: every line that ends here is counted. */
-void pipeline_count_drop(struct pipeline *p, str reason);
+void pipeline_count_drop(str reason);

@@ -26,10 +26,12 @@ struct value {
 #define VALUE_NIL        ((struct value){.kind = VALUE_NULL})
 
 /* Labels in the order they were set; few, so searched one by one.  Names are unique unless
- * label_list_add() was used. */
+ * label_list_add() was used.  `hash` is of the set, whatever its order, and kept up to date by the
+ * functions below; who writes items directly calls label_list_rehash(). */
 struct label_list {
     struct label *items;
     size_t n, cap;
+    uint64_t hash;
 };
 
 struct extracted_item {
@@ -79,7 +81,7 @@ static inline bool record_sink_is_full(struct record_sink *sink)
 }
 
 /* An empty record whose labels start as a copy (of the views) of `labels`. */
-void record_init(struct record *r, struct arena *a, const struct label *labels, size_t n_labels);
+void record_init(struct record *r, struct arena *a, const struct label_list *labels);
 /* A deep copy whose strings live in `a`, which becomes the copy's arena. */
 void record_copy(struct record *to, struct arena *a, const struct record *from);
 
@@ -91,8 +93,9 @@ void label_list_set(struct label_list *l, struct arena *a, str name, str value);
 void label_list_add(struct label_list *l, struct arena *a, str name, str value);
 bool label_list_remove(struct label_list *l, str name); /* keeps the order of the others */
 void label_list_sort(struct label_list *l);             /* by name, stable */
-/* Hash of the set, whatever its order: what Promtail keys its per-stream state by. */
-uint64_t label_list_hash(const struct label_list *l);
+void label_list_rehash(struct label_list *l);
+void label_list_copy(struct label_list *to, struct arena *a, const struct label_list *from);
+bool label_list_eq(const struct label_list *a, const struct label_list *b); /* in any order */
 
 const struct value *extracted_get(const struct record *r, str key); /* NULL if absent */
 void extracted_set(struct record *r, str key, struct value v);

@@ -22,11 +22,11 @@ struct relabel_rule {
     str *source_labels;
     size_t n_source_labels;
     str separator;    /* default ; */
-    struct regex *re; /* anchored, dot matches newline; default (.*) */
+    struct regex *re; /* anchored, dot matches newline; NULL: (.*) */
     uint64_t modulus;
     str target_label;
     str replacement; /* default $1 */
-    bool regex_is_default, separator_is_default, replacement_is_default;
+    bool regex_is_default;
 };
 
 struct relabel_rules {
@@ -34,6 +34,10 @@ struct relabel_rules {
     size_t n;
 };
 
+/* The defaults: replace, ";", "$1"; a regex that is NULL is (.*). */
+void relabel_rule_init(struct relabel_rule *rule);
+/* Names in any case; false if there is no such action. */
+bool relabel_action_parse(str name, enum relabel_action *ret);
 /* Checks one rule as Prometheus does (its texts). */
 int relabel_rule_check(const struct relabel_rule *rule, struct error *err);
 void relabel_rules_free(struct relabel_rules *rules); /* the regexes; the rest is in an arena */

@@ -2,18 +2,17 @@
  *
  * A source is one generation of a file, a partition of a topic, a journal: something that can be
  * read again from a position.  The rule that makes every line arrive exactly once:
- *   - a target raises `read_to` after each record it has put through the pipeline;
+ *   - a target calls source_advance() after each record it has put through the pipeline;
  *   - a stage that keeps a record back (cri, multiline) marks its bytes with source_hold() and
- *     frees them with source_release() when it lets the record go;
- *   - a client that closes its batches writes, in the same journal record as the batches, read_to
- *     and the held ranges of every source that moved: what lies below and is not held is in a
+ *     frees them with source_release() after it has handed the record on;
+ *   - a client that closes its batches writes, in the same spool record as the batches, the mark of
+ *     every source that moved (source_mark_queued): what lies below `pos` and in no hole is in a
  *     batch or was dropped for good;
- *   - after a restart the target starts at source_resume() and asks source_wants() for each line.
+ *   - after a restart the target starts at source_resume(), and each client refuses the records it
+ *     does not want any more (source_wants).
  *
- * Loop thread only.  Sources are owned by the registry; a target holds a reference while reading,
- * each client one while something is unacknowledged. */
+ * Loop thread only.  The registry owns the sources. */
 #pragma once
-#include "base/buf.h"
 #include "base/map.h"
 #include "base/vec.h"
 
@@ -23,56 +22,79 @@ struct range {
 
 struct held_range {
     struct range range;
-    const void *owner; /* the stage's kept record */
+    const void *owner; /* stands for the record that a stage keeps */
 };
 
 /* How far one client has come with one source. */
 struct source_mark {
-    int64_t pos;             /* all below is durable with the client, save the holes */
-    VEC(struct range) holes; /* sorted, not touching */
+    int64_t pos; /* all below is done, save the holes */
+    struct {
+        struct range *items;
+        size_t len, cap;
+    } holes; /* sorted, not overlapping */
+};
+
+/* What tells one generation of a file from another under the same name. */
+struct source_ident {
+    uint64_t dev, ino;
+    uint64_t head_hash; /* of the first head_bytes bytes */
+    uint32_t head_bytes;
 };
 
 struct source {
-    char *key;      /* unique; for files job, path and identity */
+    char *key;      /* unique */
+    char *name;     /* shared by the generations of one file: job 0x1f path */
     char *yaml_key; /* name in positions.yaml; NULL: not kept there */
-    unsigned refs;
-    int64_t read_to; /* all below was put through the pipeline */
-    VEC(struct held_range) held;
-    struct source_mark *queued; /* [n_clients]: in the client's spool */
+    struct source_ident ident;
+    unsigned refs;    /* of targets and of groups under way */
+    bool is_finished; /* nothing more will be read: forgotten once acknowledged */
+    int64_t read_to;  /* all below was put through the pipeline */
+    struct {
+        struct held_range *items;
+        size_t len, cap;
+    } held;
+    struct source_mark *queued; /* [n_clients]: safe in the client's spool */
     struct source_mark *acked;  /* [n_clients]: taken by the peer, or given up */
-    uint64_t moved;             /* counts changes of read_to and held; clients compare it */
-    uint64_t *moved_seen;       /* [n_clients] */
-    bool is_dirty;              /* in the registry's list of moved sources */
     /* Called when the position acknowledged by all clients rises (Kafka commits there); may be
      * NULL. */
     void (*on_acked)(void *arg, int64_t pos);
     void *arg;
-    int64_t acked_all; /* lowest acked position over the clients */
 };
 
 struct source_registry {
     struct strmap by_key;
     size_t n_clients;
-    VEC(struct source *) dirty; /* moved since the clients last looked */
 };
 
 void source_registry_init(struct source_registry *r, size_t n_clients);
 void source_registry_deinit(struct source_registry *r);
-/* The source of this key, made at position `start` if new; one more reference. */
-struct source *source_open(struct source_registry *r, str key, str yaml_key, int64_t start);
-/* NULL if there is none; no reference is taken. */
-struct source *source_find(const struct source_registry *r, str key);
-struct source *source_ref(struct source *s);
-void source_unref(struct source_registry *r, struct source *s);
+/* Frees the finished sources that nothing refers to. */
+void source_registry_sweep(struct source_registry *r);
 
-/* Sets read_to after a record or a slice was put. */
-void source_advance(struct source_registry *r, struct source *s, int64_t read_to);
-void source_hold(struct source_registry *r, struct source *s, int64_t from, int64_t to,
-                 const void *owner);
-void source_release(struct source_registry *r, struct source *s, const void *owner);
+/* The source of this key, made with all marks at `start` if new; one more reference. */
+struct source *source_open(struct source_registry *r, str key, str name, str yaml_key,
+                           int64_t start);
+struct source *source_find(const struct source_registry *r, str key); /* NULL if none */
+struct source *source_ref(struct source *s);
+void source_unref(struct source *s);
+/* Begins anew at `pos` for all clients (a target was told to by positions.yaml). */
+void source_restart(struct source_registry *r, struct source *s, int64_t pos);
+
+void source_advance(struct source *s, int64_t read_to);
+void source_hold(struct source *s, int64_t from, int64_t to, const void *owner);
+void source_release(struct source *s, const void *owner);
 
 /* Where to start reading again: the lowest position any client still needs. */
-int64_t source_resume(const struct source *s);
-/* True if some client, or client i, still needs the record that starts at `from`. */
-bool source_wants_any(const struct source *s, int64_t from);
+int64_t source_resume(const struct source_registry *r, const struct source *s);
+/* True if client i still needs the record that starts at `from`. */
 bool source_wants(const struct source *s, size_t client, int64_t from);
+/* Brings the queued mark of a client up to date; true if it changed. */
+bool source_mark_queued(struct source *s, size_t client);
+/* The group that carried `mark` was acknowledged.  Takes the mark over. */
+void source_mark_acked(const struct source_registry *r, struct source *s, size_t client,
+                       struct source_mark *mark);
+/* The lowest acknowledged position over all clients, holes counted. */
+int64_t source_acked(const struct source_registry *r, const struct source *s);
+
+void source_mark_copy(struct source_mark *to, const struct source_mark *from);
+void source_mark_deinit(struct source_mark *m);

@@ -12,7 +12,6 @@ struct server_config {
     bool enable_runtime_reload;
     bool register_instrumentation;
     bool profiling_enabled;
-    bool reload; /* -server.enable-runtime-reload */
     const char *http_listen_address;
     uint64_t http_listen_port;
     const char *grpc_listen_address;
@@ -25,7 +24,7 @@ struct server_config {
 };
 
 struct basic_auth_config {
-    const char *username, *password, *password_file;
+    const char *username, *username_file, *password, *password_file;
 };
 
 struct tls_config {
@@ -103,8 +102,7 @@ struct static_config {
 };
 
 struct file_sd_config {
-    const char **files;
-    size_t n_files;
+    struct config_strings files;
     int64_t refresh_interval_ns;
 };
 
@@ -135,7 +133,7 @@ struct scrape_config {
 
 struct target_config {
     int64_t sync_period_ns;
-    bool stdin_;
+    bool read_stdin;
 };
 
 struct file_watch_config {
@@ -144,9 +142,10 @@ struct file_watch_config {
 
 /* What only the command line says. */
 struct promtail_flags {
-    const char *config_file; /* a comma list: the first that exists */
+    const char *config_file;     /* a comma list: the first that exists */
+    const char *external_labels; /* a=b,c=d: for all clients */
     bool expand_env, dry_run, inspect, check_syntax, print_config_stderr, log_config_reverse_order,
-        version, read_stdin, help;
+        version, help;
 };
 
 struct promtail_config {
@@ -161,17 +160,17 @@ struct promtail_config {
     struct target_config target;
     struct limits_config limits;
     struct file_watch_config watch;
-    struct config_strings stream_lag_labels;
+    const char *stream_lag_labels; /* a comma list */
+    bool tracing;
     struct wal_config wal;
-    char *file; /* that was read */
-    str text;   /* of the file, before expansion */
+    const char *file;                                    /* that was read */
+    str text;                                            /* of the file, before expansion */
+    const struct yaml_node *clients_node, *scrapes_node; /* for /config */
 };
 
-/* Reads flags and file.  On failure the text is what the program prints; ret_config may be used for
- * its flags as far as they were read.  E_INVALID: a bad flag (exit status 2). */
-int promtail_flags_load(int argc, char **argv, struct arena *a, struct promtail_flags *ret,
-                        struct error *err);
-/* The whole configuration: defaults, then the file, then the flags. */
+/* The whole configuration: defaults, then the file, then the flags.  E_INVALID: a bad flag (exit
+ * status 2); any other code: a bad file, ret->flags and ret->text are there as far as they were
+ * read.  With -help or -version the file is not read. */
 int promtail_config_load(int argc, char **argv, struct arena *a, struct promtail_config *ret,
                          struct error *err);
 /* What Promtail checks when it starts: clients, job names, targets; not the stages. */

@@ -1,0 +1,192 @@
+/* Reading the configuration: defaults, then the file, then the flags. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/vec.h"
+#include "promtail/config/tables.h"
+
+#define CONFIG_FILE_BYTES_MAX (16u << 20)
+
+/* a=b,c=d */
+static int parse_label_flag(const char *text, struct arena *a, struct label_list *ret,
+                            struct error *err)
+{
+    str rest = str_c(text);
+    while (rest.ptr != NULL && rest.len > 0) {
+        str part = str_split(&rest, ',');
+        size_t eq = str_find_char(part, '=');
+        if (eq == STR_NPOS)
+            return error_set(err, E_INVALID,
+                             "invalid value \"%s\" for flag -client.external-labels: incorrect "
+                             "label format: expected key=value",
+                             text);
+        label_list_set(ret, a, str_sub(part, 0, eq), str_from(part, eq + 1));
+    }
+    return 0;
+}
+
+static int read_file(const char *path, struct arena *a, str *ret, struct error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, status_from_errno(errno), "open %s: %s", path, strerror(errno));
+    struct buf b;
+    buf_init(&b, CONFIG_FILE_BYTES_MAX);
+    int rc = 0;
+    for (;;) {
+        if (!buf_reserve(&b, 64 * 1024)) {
+            rc = error_set(err, E_TOO_LARGE, "%s: larger than 16 MiB", path);
+            break;
+        }
+        ssize_t n = read(fd, b.ptr + b.len, 64 * 1024);
+        if (n < 0)
+            rc = error_set(err, status_from_errno(errno), "read %s: %s", path, strerror(errno));
+        if (n <= 0)
+            break;
+        b.len += (size_t)n;
+    }
+    close(fd);
+    if (rc == 0)
+        *ret = arena_str(a, buf_str(&b));
+    buf_deinit(&b);
+    return rc;
+}
+
+/* Of a comma list the first that exists; the first of all if none does. */
+static const char *pick_file(const char *list, struct arena *a)
+{
+    str rest = str_c(list);
+    const char *first = NULL;
+    while (rest.ptr != NULL) {
+        const char *path = arena_c(a, str_trim(str_split(&rest, ',')));
+        if (access(path, F_OK) == 0)
+            return path;
+        if (first == NULL)
+            first = path;
+    }
+    return first;
+}
+
+static void merge_labels(struct label_list *into, const struct label_list *weaker, struct arena *a)
+{
+    for (size_t i = 0; i < weaker->n; i++)
+        if (label_list_get(into, weaker->items[i].name).ptr == NULL)
+            label_list_set(into, a, weaker->items[i].name, weaker->items[i].value);
+    label_list_sort(into);
+}
+
+/* The old single client counts as one more of `clients`; its labels go to all of them. */
+static int settle_clients(struct promtail_config *c, struct arena *a, struct error *err)
+{
+    struct label_list *common = &c->flag_client.external_labels;
+    int rc = parse_label_flag(c->flags.external_labels, a, common, err);
+    if (rc != 0)
+        return rc;
+    if (c->flag_client.url[0] != '\0') {
+        struct client_config *all = ARENA_ARRAY(a, struct client_config, c->n_clients + 1);
+        if (c->n_clients > 0)
+            memcpy(all, c->clients, c->n_clients * sizeof *all);
+        all[c->n_clients++] = c->flag_client;
+        c->clients = all;
+    }
+    for (size_t i = 0; i < c->n_clients; i++)
+        merge_labels(&c->clients[i].external_labels, common, a);
+    return 0;
+}
+
+static int load_file(struct arena *a, struct promtail_config *ret, struct error *err)
+{
+    ret->file = pick_file(ret->flags.config_file, a);
+    if (ret->file[0] == '\0')
+        return error_set(err, E_NOT_FOUND,
+                         "no config file given: open : no such file or directory");
+    int rc = read_file(ret->file, a, &ret->text, err);
+    if (rc != 0)
+        return rc;
+    struct config_source source = {
+        .file = ret->file, .expand_env = ret->flags.expand_env, .go_texts = true};
+    return config_load(config_file_keys, ret, ret->text, &source, a, err);
+}
+
+int promtail_config_load(int argc, char **argv, struct arena *a, struct promtail_config *ret,
+                         struct error *err)
+{
+    int rest = 0;
+    *ret = (struct promtail_config){0};
+    config_defaults(config_all_keys, ret, a);
+    int rc = config_flags(config_all_keys, ret, argc, argv, a, &rest, err);
+    if (rc != 0 || ret->flags.help || ret->flags.version)
+        return rc;
+    struct promtail_flags flags = ret->flags;
+    *ret = (struct promtail_config){0};
+    config_defaults(config_all_keys, ret, a);
+    ret->flags = flags;
+    rc = load_file(a, ret, err);
+    if (rc != 0)
+        return rc == E_INVALID ? E_PARSE : rc;
+    rc = config_flags(config_all_keys, ret, argc, argv, a, &rest, err);
+    return rc != 0 ? rc : settle_clients(ret, a, err);
+}
+
+static int check_clients(const struct promtail_config *c, struct error *err)
+{
+    if (c->n_clients == 0)
+        return error_set(err, E_PARSE, "at least one client config must be provided");
+    for (size_t i = 0; i < c->n_clients; i++) {
+        const struct client_config *one = &c->clients[i];
+        if (one->url[0] == '\0')
+            return error_set(err, E_PARSE, "client needs target URL");
+        for (size_t j = 0; j < i && one->name[0] != '\0'; j++)
+            if (strcmp(one->name, c->clients[j].name) == 0)
+                return error_set(err, E_PARSE,
+                                 "duplicate client configs are not allowed, found duplicate for "
+                                 "name: %s",
+                                 one->name);
+    }
+    return 0;
+}
+
+static bool has_target(const struct scrape_config *s)
+{
+    return s->n_static_configs > 0 || s->n_file_sd_configs > 0 || s->kubernetes_sd_configs ||
+           s->docker_sd_configs || s->consul_sd_configs || s->consulagent_sd_configs ||
+           s->dns_sd_configs || s->journal || s->syslog || s->gcplog || s->loki_push_api ||
+           s->windows_events || s->kafka || s->azure_event_hubs || s->gelf || s->cloudflare ||
+           s->heroku_drain;
+}
+
+int promtail_config_check(const struct promtail_config *c, struct error *err)
+{
+    int rc = c->flags.dry_run ? 0 : check_clients(c, err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < c->n_scrapes; i++) {
+        const struct scrape_config *s = &c->scrapes[i];
+        if (s->job_name[0] == '\0')
+            return error_set(err, E_PARSE, "%s:%d: job_name is empty", c->file, s->line);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(s->job_name, c->scrapes[j].job_name) == 0)
+                return error_set(err, E_PARSE, "found multiple scrape configs with job name \"%s\"",
+                                 s->job_name);
+        if (!has_target(s) && !c->target.read_stdin)
+            return error_set(err, E_PARSE, "no valid target scrape config defined for \"%s\"",
+                             s->job_name);
+    }
+    return 0;
+}
+
+void promtail_config_help(struct buf *out)
+{
+    buf_append_c(out, "Usage of promtail:\n");
+    config_help(config_all_keys, out);
+}
+
+void promtail_config_free(struct promtail_config *c)
+{
+    for (size_t i = 0; i < c->n_scrapes; i++)
+        relabel_rules_free(&c->scrapes[i].relabel);
+    *c = (struct promtail_config){0};
+}

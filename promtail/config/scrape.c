@@ -1,0 +1,271 @@
+/* The lists of the configuration: clients, scrape_configs and what is in them. */
+#include "base/mem.h"
+#include "promtail/config/tables.h"
+
+#define AT(type, member) offsetof(struct type, member)
+
+int config_read_string_map(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    struct label_list *into = field;
+    struct arena *a = config_arena(r);
+    if (node->kind == YAML_NULL)
+        return 0;
+    if (node->kind != YAML_MAP)
+        return config_fail(r, node, "cannot unmarshal into a map of strings");
+    for (size_t i = 0; i < node->n; i++) {
+        const struct yaml_node *value = node->items[i];
+        if (value->kind == YAML_LIST || value->kind == YAML_MAP)
+            return config_fail(r, value, "cannot unmarshal into string");
+        label_list_set(into, a, node->keys[i]->text,
+                       value->kind == YAML_NULL ? STR_EMPTY : value->text);
+    }
+    label_list_sort(into);
+    return 0;
+}
+
+static int read_list(struct config_reader *r, const struct yaml_node *node, size_t item_size,
+                     int (*read_item)(struct config_reader *r, const struct yaml_node *node,
+                                      void *item),
+                     void *ret_items, size_t *ret_n)
+{
+    if (node->kind == YAML_NULL)
+        return 0;
+    if (node->kind != YAML_LIST)
+        return config_fail(r, node, "expected a list");
+    char *items = arena_zalloc(config_arena(r), item_size * MAX(node->n, 1));
+    int rc = 0;
+    for (size_t i = 0; i < node->n; i++) {
+        int one = read_item(r, node->items[i], items + i * item_size);
+        rc = rc != 0 ? rc : one;
+    }
+    memcpy(ret_items, &items, sizeof items);
+    *ret_n = node->n;
+    return rc;
+}
+
+/* --- clients --- */
+
+static int read_client(struct config_reader *r, const struct yaml_node *node, void *item)
+{
+    return config_read_block(r, config_client_keys, node, item);
+}
+
+int config_read_clients(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    struct promtail_config *c = CONTAINER_OF(field, struct promtail_config, clients);
+    c->clients_node = node;
+    return read_list(r, node, sizeof *c->clients, read_client, &c->clients, &c->n_clients);
+}
+
+/* --- relabel_configs --- */
+
+static int read_action(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    if (node->kind == YAML_NULL)
+        return 0;
+    if (!relabel_action_parse(node->text, field))
+        return config_fail(r, node, "unknown relabel action \"%.*s\"", STR_ARG(node->text));
+    return 0;
+}
+
+static int read_regex(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    struct relabel_rule *rule = field;
+    if (node->kind == YAML_LIST || node->kind == YAML_MAP)
+        return config_fail(r, node, "cannot unmarshal into string");
+    struct error err = {0};
+    regex_free(rule->re);
+    rule->re = NULL;
+    str pattern = node->kind == YAML_NULL ? STR_EMPTY : node->text;
+    rule->regex_is_default = str_eq_c(pattern, "(.*)");
+    if (regex_compile(pattern, REGEX_ANCHORED | REGEX_DOT_NEWLINE, &rule->re, &err) != 0)
+        return config_fail(r, node, "%s", err.text);
+    return 0;
+}
+
+static int read_str(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    if (node->kind == YAML_NULL)
+        return 0;
+    if (node->kind != YAML_SCALAR)
+        return config_fail(r, node, "cannot unmarshal into string");
+    *(str *)field = node->text;
+    return 0;
+}
+
+static int read_names(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    struct relabel_rule *rule = CONTAINER_OF(field, struct relabel_rule, source_labels);
+    if (node->kind == YAML_NULL)
+        return 0;
+    bool is_list = node->kind == YAML_LIST;
+    size_t n = is_list ? node->n : 1;
+    rule->source_labels = ARENA_ARRAY(config_arena(r), str, MAX(n, 1));
+    rule->n_source_labels = n;
+    for (size_t i = 0; i < n; i++) {
+        const struct yaml_node *one = is_list ? node->items[i] : node;
+        if (one->kind != YAML_SCALAR)
+            return config_fail(r, one, "cannot unmarshal into string");
+        rule->source_labels[i] = one->text;
+        if (!label_name_is_valid(one->text))
+            return config_fail(r, one, "\"%.*s\" is not a valid label name", STR_ARG(one->text));
+    }
+    return 0;
+}
+
+static const struct config_key relabel_keys[] = {
+    {"source_labels", CONFIG_CUSTOM, AT(relabel_rule, source_labels), .custom = read_names},
+    {"separator", CONFIG_CUSTOM, AT(relabel_rule, separator), .custom = read_str},
+    {"regex", CONFIG_CUSTOM, 0, .custom = read_regex},
+    {"modulus", CONFIG_UINT, AT(relabel_rule, modulus), "0"},
+    {"target_label", CONFIG_CUSTOM, AT(relabel_rule, target_label), .custom = read_str},
+    {"replacement", CONFIG_CUSTOM, AT(relabel_rule, replacement), .custom = read_str},
+    {"action", CONFIG_CUSTOM, AT(relabel_rule, action), .custom = read_action},
+    {0},
+};
+
+static int read_rule(struct config_reader *r, const struct yaml_node *node, void *item)
+{
+    struct relabel_rule *rule = item;
+    relabel_rule_init(rule);
+    int rc = config_read_block(r, relabel_keys, node, rule);
+    if (rc != 0)
+        return rc;
+    struct error err = {0};
+    if (relabel_rule_check(rule, &err) != 0)
+        return config_fail(r, node, "%s", err.text);
+    return 0;
+}
+
+int config_read_relabel(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    struct relabel_rules *rules = field;
+    return read_list(r, node, sizeof *rules->items, read_rule, &rules->items, &rules->n);
+}
+
+/* --- static_configs, file_sd_configs --- */
+
+static int read_targets(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    struct static_config *s = field;
+    struct config_strings names = {0};
+    int rc = config_read_value(r, CONFIG_STRING_LIST, node, &names);
+    if (rc != 0)
+        return rc;
+    s->n_targets = names.n;
+    s->targets = ARENA_ARRAY(config_arena(r), struct label_list, MAX(names.n, 1));
+    for (size_t i = 0; i < names.n; i++)
+        label_list_set(&s->targets[i], config_arena(r), STR("__address__"), str_c(names.items[i]));
+    return 0;
+}
+
+static const struct config_key static_keys[] = {
+    {"targets", CONFIG_CUSTOM, 0, .custom = read_targets},
+    {"labels", CONFIG_CUSTOM, AT(static_config, labels), .custom = config_read_string_map},
+    {0},
+};
+
+static int read_static(struct config_reader *r, const struct yaml_node *node, void *item)
+{
+    return config_read_block(r, static_keys, node, item);
+}
+
+static int read_files(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    struct config_strings *files = field;
+    int rc = config_read_value(r, CONFIG_STRING_LIST, node, files);
+    for (size_t i = 0; rc == 0 && i < files->n; i++) {
+        str name = str_c(files->items[i]);
+        if (!str_has_suffix(name, STR(".json")) && !str_has_suffix(name, STR(".yml")) &&
+            !str_has_suffix(name, STR(".yaml")))
+            return config_fail(r, node, "path name \"%s\" is not valid for file discovery",
+                               files->items[i]);
+    }
+    return rc;
+}
+
+static const struct config_key file_sd_keys[] = {
+    {"files", CONFIG_CUSTOM, AT(file_sd_config, files), .custom = read_files},
+    {"refresh_interval", CONFIG_DURATION, AT(file_sd_config, refresh_interval_ns), "5m"},
+    {0},
+};
+
+static int read_file_sd(struct config_reader *r, const struct yaml_node *node, void *item)
+{
+    return config_read_block(r, file_sd_keys, node, item);
+}
+
+/* --- scrape_configs --- */
+
+static int read_statics(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    struct scrape_config *s = CONTAINER_OF(field, struct scrape_config, static_configs);
+    return read_list(r, node, sizeof *s->static_configs, read_static, &s->static_configs,
+                     &s->n_static_configs);
+}
+
+static int read_file_sds(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    struct scrape_config *s = CONTAINER_OF(field, struct scrape_config, file_sd_configs);
+    return read_list(r, node, sizeof *s->file_sd_configs, read_file_sd, &s->file_sd_configs,
+                     &s->n_file_sd_configs);
+}
+
+static int keep_node(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    (void)r;
+    *(const struct yaml_node **)field = node;
+    return 0;
+}
+
+/* The nodes of targets and discovery whose own files read them. */
+#define NODE_KEY(name)                                                                             \
+    {                                                                                              \
+#name, CONFIG_CUSTOM, AT(scrape_config, name), .custom = keep_node                         \
+    }
+
+static const struct config_key decompression_keys[] = {
+    {"enabled", CONFIG_BOOL, AT(decompression_config, enabled), "false"},
+    {"initial_delay", CONFIG_DURATION, AT(decompression_config, initial_delay_ns), "0s"},
+    {"format", CONFIG_STRING, AT(decompression_config, format), ""},
+    {0},
+};
+
+static const struct config_key scrape_keys[] = {
+    {"job_name", CONFIG_STRING, AT(scrape_config, job_name), ""},
+    NODE_KEY(pipeline_stages),
+    {"relabel_configs", CONFIG_CUSTOM, AT(scrape_config, relabel), .custom = config_read_relabel},
+    {"static_configs", CONFIG_CUSTOM, AT(scrape_config, static_configs), .custom = read_statics},
+    {"file_sd_configs", CONFIG_CUSTOM, AT(scrape_config, file_sd_configs), .custom = read_file_sds},
+    {"decompression", CONFIG_BLOCK, AT(scrape_config, decompression), .table = decompression_keys},
+    {"encoding", CONFIG_STRING, AT(scrape_config, encoding), ""},
+    NODE_KEY(kubernetes_sd_configs),
+    NODE_KEY(docker_sd_configs),
+    NODE_KEY(consul_sd_configs),
+    NODE_KEY(consulagent_sd_configs),
+    NODE_KEY(dns_sd_configs),
+    NODE_KEY(journal),
+    NODE_KEY(syslog),
+    NODE_KEY(gcplog),
+    NODE_KEY(loki_push_api),
+    NODE_KEY(windows_events),
+    NODE_KEY(kafka),
+    NODE_KEY(azure_event_hubs),
+    NODE_KEY(gelf),
+    NODE_KEY(cloudflare),
+    NODE_KEY(heroku_drain),
+    {0},
+};
+
+static int read_scrape(struct config_reader *r, const struct yaml_node *node, void *item)
+{
+    ((struct scrape_config *)item)->line = node->line;
+    return config_read_block(r, scrape_keys, node, item);
+}
+
+int config_read_scrapes(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    struct promtail_config *c = CONTAINER_OF(field, struct promtail_config, scrapes);
+    c->scrapes_node = node;
+    return read_list(r, node, sizeof *c->scrapes, read_scrape, &c->scrapes, &c->n_scrapes);
+}

@@ -1,0 +1,230 @@
+#include "promtail/source.h"
+
+#include "base/mem.h"
+
+void source_registry_init(struct source_registry *r, size_t n_clients)
+{
+    *r = (struct source_registry){.n_clients = n_clients};
+    strmap_init(&r->by_key);
+}
+
+static void source_free(const struct source_registry *r, struct source *s)
+{
+    for (size_t i = 0; i < r->n_clients; i++) {
+        source_mark_deinit(&s->queued[i]);
+        source_mark_deinit(&s->acked[i]);
+    }
+    mem_free(s->queued);
+    mem_free(s->acked);
+    VEC_FREE(&s->held);
+    mem_free(s->key);
+    mem_free(s->name);
+    mem_free(s->yaml_key);
+    mem_free(s);
+}
+
+void source_registry_deinit(struct source_registry *r)
+{
+    size_t at = 0;
+    void *s;
+    while (strmap_next(&r->by_key, &at, NULL, &s))
+        source_free(r, s);
+    strmap_deinit(&r->by_key);
+}
+
+void source_registry_sweep(struct source_registry *r)
+{
+    VEC(struct source *) gone = {0};
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&r->by_key, &at, NULL, &item)) {
+        struct source *s = item;
+        bool is_settled = s->refs == 0 && s->is_finished;
+        for (size_t i = 0; i < r->n_clients && is_settled; i++)
+            is_settled = s->acked[i].pos >= s->queued[i].pos;
+        if (is_settled)
+            VEC_PUSH(&gone, s);
+    }
+    for (size_t i = 0; i < gone.len; i++) {
+        strmap_remove(&r->by_key, str_c(gone.items[i]->key));
+        source_free(r, gone.items[i]);
+    }
+    VEC_FREE(&gone);
+}
+
+struct source *source_open(struct source_registry *r, str key, str name, str yaml_key,
+                           int64_t start)
+{
+    struct source *s = strmap_get(&r->by_key, key);
+    if (s == NULL) {
+        s = mem_zalloc(sizeof *s);
+        s->key = str_dup_c(key);
+        s->name = str_dup_c(name);
+        s->yaml_key = yaml_key.len > 0 ? str_dup_c(yaml_key) : NULL;
+        s->queued = mem_array(r->n_clients, sizeof *s->queued);
+        s->acked = mem_array(r->n_clients, sizeof *s->acked);
+        source_restart(r, s, start);
+        strmap_put(&r->by_key, key, s);
+    }
+    s->refs++;
+    return s;
+}
+
+struct source *source_find(const struct source_registry *r, str key)
+{
+    return strmap_get(&r->by_key, key);
+}
+
+struct source *source_ref(struct source *s)
+{
+    s->refs++;
+    return s;
+}
+
+void source_unref(struct source *s)
+{
+    ASSERT(s->refs > 0);
+    s->refs--;
+}
+
+void source_restart(struct source_registry *r, struct source *s, int64_t pos)
+{
+    s->read_to = pos;
+    s->held.len = 0;
+    for (size_t i = 0; i < r->n_clients; i++) {
+        s->queued[i].pos = s->acked[i].pos = pos;
+        s->queued[i].holes.len = s->acked[i].holes.len = 0;
+    }
+}
+
+void source_advance(struct source *s, int64_t read_to)
+{
+    if (read_to > s->read_to)
+        s->read_to = read_to;
+}
+
+void source_hold(struct source *s, int64_t from, int64_t to, const void *owner)
+{
+    VEC_PUSH(&s->held, (struct held_range){{from, to}, owner});
+}
+
+void source_release(struct source *s, const void *owner)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->held.len; i++)
+        if (s->held.items[i].owner != owner)
+            s->held.items[n++] = s->held.items[i];
+    s->held.len = n;
+}
+
+/* --- marks --- */
+
+void source_mark_copy(struct source_mark *to, const struct source_mark *from)
+{
+    *to = (struct source_mark){.pos = from->pos};
+    for (size_t i = 0; i < from->holes.len; i++)
+        VEC_PUSH(&to->holes, from->holes.items[i]);
+}
+
+void source_mark_deinit(struct source_mark *m)
+{
+    VEC_FREE(&m->holes);
+}
+
+static bool mark_wants(const struct source_mark *m, int64_t from)
+{
+    if (from >= m->pos)
+        return true;
+    for (size_t i = 0; i < m->holes.len; i++)
+        if (from >= m->holes.items[i].from && from < m->holes.items[i].to)
+            return true;
+    return false;
+}
+
+static int64_t mark_lowest(const struct source_mark *m)
+{
+    return m->holes.len > 0 ? MIN(m->holes.items[0].from, m->pos) : m->pos;
+}
+
+static bool mark_eq(const struct source_mark *a, const struct source_mark *b)
+{
+    return a->pos == b->pos && a->holes.len == b->holes.len &&
+           (a->holes.len == 0 ||
+            memcmp(a->holes.items, b->holes.items, a->holes.len * sizeof *a->holes.items) == 0);
+}
+
+/* Keeps the holes sorted; one that touches its neighbour becomes one with it. */
+static void mark_add_hole(struct source_mark *m, struct range hole)
+{
+    size_t at = m->holes.len;
+    VEC_PUSH(&m->holes, hole);
+    struct range *h = m->holes.items;
+    for (; at > 0 && h[at - 1].from > hole.from; at--)
+        h[at] = h[at - 1];
+    h[at] = hole;
+    size_t n = 0;
+    for (size_t i = 1; i < m->holes.len; i++) {
+        if (h[i].from <= h[n].to)
+            h[n].to = MAX(h[n].to, h[i].to);
+        else
+            h[++n] = h[i];
+    }
+    m->holes.len = n + 1;
+}
+
+int64_t source_resume(const struct source_registry *r, const struct source *s)
+{
+    int64_t lowest = r->n_clients == 0 ? s->read_to : INT64_MAX;
+    for (size_t i = 0; i < r->n_clients; i++)
+        lowest = MIN(lowest, mark_lowest(&s->queued[i]));
+    return lowest;
+}
+
+bool source_wants(const struct source *s, size_t client, int64_t from)
+{
+    return mark_wants(&s->queued[client], from);
+}
+
+bool source_mark_queued(struct source *s, size_t client)
+{
+    struct source_mark *old = &s->queued[client];
+    if (s->held.len == 0 && old->holes.len == 0) { /* nearly always */
+        if (s->read_to <= old->pos)
+            return false;
+        old->pos = s->read_to;
+        return true;
+    }
+    struct source_mark now = {.pos = MAX(old->pos, s->read_to)};
+    /* While reading again after a restart: what lies ahead stays as it was. */
+    for (size_t i = 0; i < old->holes.len; i++)
+        if (old->holes.items[i].to > s->read_to)
+            mark_add_hole(&now, (struct range){MAX(old->holes.items[i].from, s->read_to),
+                                               old->holes.items[i].to});
+    for (size_t i = 0; i < s->held.len; i++)
+        if (mark_wants(old, s->held.items[i].range.from))
+            mark_add_hole(&now, s->held.items[i].range);
+    bool is_changed = !mark_eq(old, &now);
+    source_mark_deinit(old);
+    *old = now;
+    return is_changed;
+}
+
+int64_t source_acked(const struct source_registry *r, const struct source *s)
+{
+    int64_t lowest = r->n_clients == 0 ? s->read_to : INT64_MAX;
+    for (size_t i = 0; i < r->n_clients; i++)
+        lowest = MIN(lowest, mark_lowest(&s->acked[i]));
+    return lowest;
+}
+
+void source_mark_acked(const struct source_registry *r, struct source *s, size_t client,
+                       struct source_mark *mark)
+{
+    int64_t before = source_acked(r, s);
+    source_mark_deinit(&s->acked[client]);
+    s->acked[client] = *mark;
+    *mark = (struct source_mark){0};
+    int64_t after = source_acked(r, s);
+    if (s->on_acked != NULL && after > before)
+        s->on_acked(s->arg, after);
+}

@@ -1,0 +1,103 @@
+/* Stages in a row: compiling a list of them, running records through, freeing. */
+#include "base/mem.h"
+#include "promtail/pipeline.h"
+#include "promtail/stages/inspect.h"
+#include "promtail/stages/stage.h"
+
+static const struct stage_ops *find_stage(str name)
+{
+    for (size_t i = 0; stage_registry[i] != NULL; i++)
+        if (str_eq_c(name, stage_registry[i]->name))
+            return stage_registry[i];
+    return NULL;
+}
+
+static int compile_one(struct stage_build *b, const struct yaml_node *node, struct stage **ret,
+                       struct error *err)
+{
+    if (node->kind != YAML_MAP)
+        return error_set(err, E_PARSE,
+                         "line %d: invalid YAML config, make sure each stage of your "
+                         "pipeline is a YAML object (must end with a `:`)",
+                         node->line);
+    if (node->n != 1)
+        return error_set(err, E_PARSE, "line %d: pipeline stage must contain only one key",
+                         node->line);
+    str name = node->keys[0]->text;
+    const struct stage_ops *ops = find_stage(name);
+    if (ops == NULL)
+        return error_set(err, E_PARSE, "Unknown stage type: %.*s", STR_ARG(name));
+    struct error why = {0};
+    int rc = ops->compile(b, node->items[0], ret, &why);
+    if (rc != 0)
+        return error_set(err, rc, "line %d: invalid %s stage config: %s", node->line, ops->name,
+                         why.text);
+    (*ret)->ops = ops;
+    return 0;
+}
+
+int stage_chain_compile(struct stage_build *b, const struct yaml_node *list,
+                        struct stage_chain *chain, struct error *err)
+{
+    chain->pipeline = b->pipeline;
+    if (list == NULL || list->kind == YAML_NULL)
+        return 0;
+    if (list->kind != YAML_LIST)
+        return error_set(err, E_PARSE, "line %d: pipeline_stages must be a list", list->line);
+    struct stage **last = &chain->first;
+    for (size_t i = 0; i < list->n; i++) {
+        struct stage *s = NULL;
+        int rc = compile_one(b, list->items[i], &s, err);
+        if (rc != 0)
+            return rc;
+        s->chain = chain;
+        *last = s;
+        last = &s->next;
+    }
+    return 0;
+}
+
+static void run_from(struct stage_chain *chain, struct stage *s, struct record *r)
+{
+    if (chain->pipeline->is_inspecting) {
+        for (; s != NULL; s = s->next)
+            if (!inspect_process(s, r))
+                return;
+    } else {
+        for (; s != NULL; s = s->next)
+            if (!s->ops->process(s, r))
+                return;
+    }
+    chain->done(chain->arg, r);
+}
+
+void stage_chain_process(struct stage_chain *chain, struct record *r)
+{
+    run_from(chain, chain->first, r);
+}
+
+void stage_emit(struct stage *s, struct record *r)
+{
+    run_from(s->chain, s->next, r);
+}
+
+void stage_chain_flush(struct stage_chain *chain, int64_t now_ns, bool is_final)
+{
+    for (struct stage *s = chain->first; s != NULL; s = s->next)
+        if (s->ops->flush != NULL)
+            s->ops->flush(s, now_ns, is_final);
+}
+
+void stage_chain_free(struct stage_chain *chain)
+{
+    struct stage *s = chain->first;
+    while (s != NULL) {
+        struct stage *next = s->next;
+        if (s->ops->free != NULL)
+            s->ops->free(s);
+        else
+            mem_free(s);
+        s = next;
+    }
+    chain->first = NULL;
+}

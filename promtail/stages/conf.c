@@ -1,0 +1,159 @@
+/* Settings of stages, read as Promtail does: YAML into untyped values (a plain 8080 is a number),
+ * then into the stage's struct, where a value of another type is an error. */
+#include "base/gofmt.h"
+#include "promtail/stages/stage.h"
+
+#define NUMBER_TEXT_MAX 64
+
+/* The text without underscores, as YAML 1.1 allows them in numbers; false if too long. */
+static bool plain_number(str s, char out[NUMBER_TEXT_MAX], str *ret)
+{
+    size_t n = 0;
+    if (s.len == 0 || s.len >= NUMBER_TEXT_MAX)
+        return false;
+    for (size_t i = 0; i < s.len; i++)
+        if (s.ptr[i] != '_')
+            out[n++] = s.ptr[i];
+    *ret = str_make(out, n);
+    return n > 0;
+}
+
+static bool node_int(const struct yaml_node *n, int64_t *ret)
+{
+    char text[NUMBER_TEXT_MAX];
+    str s;
+    if (n->kind != YAML_SCALAR || n->is_quoted || !plain_number(n->text, text, &s))
+        return false;
+    return goparse_int(s, 0, 64, ret) == 0;
+}
+
+static bool node_float(const struct yaml_node *n, double *ret)
+{
+    char text[NUMBER_TEXT_MAX];
+    str s;
+    int64_t i;
+    if (node_int(n, &i)) {
+        *ret = (double)i;
+        return true;
+    }
+    if (n->kind != YAML_SCALAR || n->is_quoted || !plain_number(n->text, text, &s))
+        return false;
+    char last = s.ptr[s.len - 1];
+    if (!((last >= '0' && last <= '9') || last == '.'))
+        return false; /* inf, nan, 1p: words to YAML */
+    return goparse_float(s, ret) == 0;
+}
+
+static bool node_is_string(const struct yaml_node *n)
+{
+    bool b;
+    double f;
+    if (n->kind != YAML_SCALAR)
+        return false;
+    return n->is_quoted || (!yaml_bool(n, &b) && !node_float(n, &f));
+}
+
+static int wrong_type(const struct yaml_node *n, const char *key, const char *wanted,
+                      struct error *err)
+{
+    return error_set(err, E_PARSE,
+                     "line %d: '%s' expected type '%s', got unconvertible value '%.*s'", n->line,
+                     key, wanted, STR_ARG(n->text));
+}
+
+const struct yaml_node *stage_conf_get(const struct yaml_node *map, const char *key)
+{
+    if (map == NULL || map->kind != YAML_MAP)
+        return NULL;
+    for (size_t i = 0; i < map->n; i++)
+        if (str_eq_nocase(map->keys[i]->text, str_c(key)))
+            return map->items[i];
+    return NULL;
+}
+
+static bool is_absent(const struct yaml_node *n)
+{
+    return n == NULL || yaml_is_null(n);
+}
+
+int stage_conf_str(const struct yaml_node *map, const char *key, str *ret, bool *ret_is_set,
+                   struct error *err)
+{
+    const struct yaml_node *n = stage_conf_get(map, key);
+    if (ret_is_set != NULL)
+        *ret_is_set = !is_absent(n);
+    if (is_absent(n))
+        return 0;
+    if (!node_is_string(n))
+        return wrong_type(n, key, "string", err);
+    *ret = n->text;
+    return 0;
+}
+
+int stage_conf_bool(const struct yaml_node *map, const char *key, bool *ret, struct error *err)
+{
+    const struct yaml_node *n = stage_conf_get(map, key);
+    if (is_absent(n))
+        return 0;
+    return !n->is_quoted && yaml_bool(n, ret) ? 0 : wrong_type(n, key, "bool", err);
+}
+
+int stage_conf_int(const struct yaml_node *map, const char *key, int64_t *ret, struct error *err)
+{
+    const struct yaml_node *n = stage_conf_get(map, key);
+    if (is_absent(n))
+        return 0;
+    return node_int(n, ret) ? 0 : wrong_type(n, key, "int", err);
+}
+
+int stage_conf_float(const struct yaml_node *map, const char *key, double *ret, struct error *err)
+{
+    const struct yaml_node *n = stage_conf_get(map, key);
+    if (is_absent(n))
+        return 0;
+    return node_float(n, ret) ? 0 : wrong_type(n, key, "float64", err);
+}
+
+int stage_conf_strs(const struct yaml_node *map, const char *key, struct arena *a, str **ret,
+                    size_t *ret_n, struct error *err)
+{
+    const struct yaml_node *n = stage_conf_get(map, key);
+    if (is_absent(n))
+        return 0;
+    bool is_list = n->kind == YAML_LIST;
+    size_t count = is_list ? n->n : 1;
+    str *items = ARENA_ARRAY(a, str, count > 0 ? count : 1);
+    for (size_t i = 0; i < count; i++) {
+        const struct yaml_node *one = is_list ? n->items[i] : n;
+        if (!node_is_string(one))
+            return wrong_type(one, key, "string", err);
+        items[i] = one->text;
+    }
+    *ret = items;
+    *ret_n = count;
+    return 0;
+}
+
+int stage_conf_pairs(const struct yaml_node *map, struct arena *a, struct stage_pair **ret,
+                     size_t *ret_n, struct error *err)
+{
+    *ret = NULL;
+    *ret_n = 0;
+    if (is_absent(map))
+        return 0;
+    if (map->kind != YAML_MAP)
+        return wrong_type(map, "", "map", err);
+    struct stage_pair *items = ARENA_ARRAY(a, struct stage_pair, map->n > 0 ? map->n : 1);
+    for (size_t i = 0; i < map->n; i++) {
+        const struct yaml_node *key = map->keys[i], *value = map->items[i];
+        if (!node_is_string(key))
+            return wrong_type(key, "key", "string", err);
+        items[i] = (struct stage_pair){.name = key->text, .is_null = yaml_is_null(value)};
+        if (!items[i].is_null && !node_is_string(value))
+            return wrong_type(value, key->text.ptr, "string", err);
+        items[i].value = items[i].is_null || value->text.len == 0 ? key->text : value->text;
+    }
+    *ret = items;
+    *ret_n = map->n;
+    return 0;
+}

@@ -1,0 +1,87 @@
+/* docker: lines as docker's json-file driver writes them: {"log":..,"stream":..,"time":..}. */
+#include "base/mem.h"
+#include "base/rfc3339.h"
+#include "promtail/stages/all.h"
+#include "promtail/stages/fudge.h"
+#include "proto/json_scan.h"
+
+struct docker_stage {
+    struct stage base;
+    struct fudge fudge;
+};
+
+struct docker_line {
+    struct value output, stream, timestamp;
+};
+
+static int compile(struct stage_build *b, const struct yaml_node *config, struct stage **ret,
+                   struct error *err)
+{
+    (void)b, (void)config, (void)err;
+    struct docker_stage *s = mem_zalloc(sizeof *s);
+    fudge_init(&s->fudge);
+    *ret = &s->base;
+    return 0;
+}
+
+/* Strings as they are; anything else counts as null, docker writes nothing else. */
+static void read_value(struct json_scan *j, struct arena *a, struct value *ret)
+{
+    str s;
+    if (json_peek(j) != JSON_STRING)
+        json_skip(j);
+    else if (json_read_string(j, a, &s))
+        *ret = VALUE_S(s);
+}
+
+static bool read_line(str line, struct arena *a, struct docker_line *ret)
+{
+    struct json_scan j = json_scan_make(line);
+    str key;
+    *ret = (struct docker_line){VALUE_NIL, VALUE_NIL, VALUE_NIL};
+    if (json_peek(&j) != JSON_OBJECT || !json_object_begin(&j))
+        return false;
+    while (json_object_next(&j, &key)) {
+        if (json_key_is(key, "log"))
+            read_value(&j, a, &ret->output);
+        else if (json_key_is(key, "stream"))
+            read_value(&j, a, &ret->stream);
+        else if (json_key_is(key, "time"))
+            read_value(&j, a, &ret->timestamp);
+        else
+            json_skip(&j);
+    }
+    return json_ok(&j) && json_at_end(&j);
+}
+
+static bool process(struct stage *base, struct record *r)
+{
+    struct docker_stage *s = (struct docker_stage *)base;
+    struct docker_line line;
+    if (!read_line(r->line, r->arena, &line)) {
+        fudge_apply(&s->fudge, r);
+        return true;
+    }
+    extracted_set(r, STR("output"), line.output);
+    extracted_set(r, STR("stream"), line.stream);
+    extracted_set(r, STR("timestamp"), line.timestamp);
+    if (line.stream.kind == VALUE_STR)
+        label_list_set(&r->labels, r->arena, STR("stream"), line.stream.s);
+    if (line.timestamp.kind == VALUE_STR && rfc3339_parse(line.timestamp.s, &r->ts_ns))
+        fudge_remember(&s->fudge, r);
+    else
+        fudge_apply(&s->fudge, r);
+    if (line.output.kind == VALUE_STR)
+        r->line = line.output.s;
+    return true;
+}
+
+static void free_stage(struct stage *base)
+{
+    struct docker_stage *s = (struct docker_stage *)base;
+    fudge_deinit(&s->fudge);
+    mem_free(s);
+}
+
+const struct stage_ops stage_docker = {
+    .name = "docker", .compile = compile, .process = process, .free = free_stage};

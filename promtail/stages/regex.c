@@ -1,0 +1,81 @@
+/* regex: named groups of a regular expression become extracted values. */
+#include "base/regex.h"
+
+#include "base/mem.h"
+#include "promtail/stages/all.h"
+
+#define GROUPS_MAX 128
+
+struct regex_stage {
+    struct stage base;
+    struct regex *re;
+    int n_groups; /* group 0 included */
+    str source;
+    bool has_source;
+    bool labels_from_groups;
+};
+
+static int compile(struct stage_build *b, const struct yaml_node *config, struct stage **ret,
+                   struct error *err)
+{
+    (void)b;
+    str expression = STR_EMPTY, source = STR_EMPTY;
+    bool has_source = false, labels_from_groups = false;
+    int rc = stage_conf_str(config, "expression", &expression, NULL, err);
+    if (rc == 0)
+        rc = stage_conf_str(config, "source", &source, &has_source, err);
+    if (rc == 0)
+        rc = stage_conf_bool(config, "labels_from_groups", &labels_from_groups, err);
+    if (rc != 0)
+        return rc;
+    if (expression.len == 0)
+        return error_set(err, E_PARSE, "expression is required");
+    if (has_source && source.len == 0)
+        return error_set(err, E_PARSE, "empty source");
+    struct regex *re = NULL;
+    struct error why = {0};
+    if (regex_compile(expression, 0, &re, &why) != 0)
+        return error_set(err, E_PARSE, "could not compile regular expression: %s", why.text);
+    struct regex_stage *s = mem_zalloc(sizeof *s);
+    s->re = re;
+    s->n_groups = MIN(regex_group_count(re) + 1, GROUPS_MAX);
+    s->source = source;
+    s->has_source = has_source;
+    s->labels_from_groups = labels_from_groups;
+    *ret = &s->base;
+    return 0;
+}
+
+static bool process(struct stage *base, struct record *r)
+{
+    struct regex_stage *s = (struct regex_stage *)base;
+    str text = r->line;
+    if (s->has_source) {
+        const struct value *v = extracted_get(r, s->source);
+        if (v == NULL || !value_text(v, r->arena, &text))
+            return true;
+    }
+    str groups[GROUPS_MAX];
+    if (!regex_match(s->re, text, 0, groups, s->n_groups))
+        return true;
+    for (int i = 1; i < s->n_groups; i++) {
+        str name = regex_group_name(s->re, i);
+        if (name.len == 0)
+            continue;
+        str value = groups[i].ptr != NULL ? groups[i] : STR_EMPTY;
+        extracted_set(r, name, VALUE_S(value));
+        if (s->labels_from_groups && label_name_is_valid(name) && str_is_utf8(value))
+            label_list_set(&r->labels, r->arena, name, value);
+    }
+    return true;
+}
+
+static void free_stage(struct stage *base)
+{
+    struct regex_stage *s = (struct regex_stage *)base;
+    regex_free(s->re);
+    mem_free(s);
+}
+
+const struct stage_ops stage_regex = {
+    .name = "regex", .compile = compile, .process = process, .free = free_stage};
