@@ -62,6 +62,7 @@ struct engine_params {
     void *stop_arg;
     /* CPU time of the calling thread, for the costs that explain shows; NULL: no costs. */
     int64_t (*cpu_ns)(void);
+    bool is_explained; /* measure each step of the pipelines; costs some speed */
 };
 
 /* Checks limits and what needs no data, plans, and selects streams and blocks.  `a` holds the plan.

@@ -1,0 +1,99 @@
+/* logql/engine/scan.h - which blocks one log selector has to look at, and reading them.
+ *
+ * A scan joins the selections of all sources: streams in order of labels, the blocks of a stream in
+ * order of time, the same block known to two sources once.  Blocks of a stream whose times overlap
+ * (replicas, late entries) form one unit and are merged when read, so that equal (time, line) pairs
+ * come once; all other blocks are a unit each and are handed on as they are.
+ *
+ * A scan is built by one thread and immutable after; each worker has its own unit_reader. */
+#pragma once
+#include "base/vec.h"
+#include "logql/engine/engine.h"
+
+struct scan_block {
+    const struct block_ref *ref;
+    struct query_source *source;
+};
+
+struct scan_stream {
+    struct labels labels;
+    const struct scan_block *blocks; /* by time */
+    size_t n_blocks;
+};
+
+struct scan_unit {
+    uint32_t stream;        /* index into streams */
+    uint32_t first, n;      /* blocks of the stream; n > 1: they overlap */
+    int64_t min_ns, max_ns; /* of their entries */
+    uint64_t entries, line_bytes, meta_bytes;
+};
+
+struct scan {
+    int64_t from_ns, to_ns; /* from inclusive, to exclusive */
+    struct selection **selections;
+    size_t n_selections;
+    const struct scan_stream *streams;
+    size_t n_streams;
+    const struct scan_unit *units; /* by stream, then time */
+    size_t n_units;
+    struct scan_totals {
+        uint64_t chunks, blocks, entries, line_bytes, meta_bytes, compressed_bytes;
+    } totals;
+};
+
+struct scan_params {
+    str tenant;
+    const struct matcher *const *matchers;
+    size_t n_matchers;
+    int64_t from_ns, to_ns;
+    struct query_source *const *sources;
+    size_t n_sources;
+    size_t streams_max;
+    /* NULL, or tells whether a block with these times is needed. */
+    bool (*is_needed)(const void *arg, int64_t min_ns, int64_t max_ns);
+    const void *is_needed_arg;
+};
+
+/* Selects and lays out the units; memory from `a`.  scan_close() gives the selections back. */
+int scan_open(struct scan *s, const struct scan_params *p, struct arena *a, struct error *err);
+void scan_close(struct scan *s);
+
+/* ---- reading ---- */
+
+struct merge;
+
+struct unit_reader {
+    const struct scan *scan;
+    struct engine_stats *stats;
+    struct block_buf buf;
+    struct merge *merge; /* made when first needed */
+    const struct scan_unit *unit;
+    unsigned columns;
+    int state; /* 0: to be read, 1: merging, 2: at the end */
+};
+
+void unit_reader_init(struct unit_reader *r, const struct scan *scan, struct engine_stats *stats);
+void unit_reader_deinit(struct unit_reader *r);
+/* Begins with a unit; BLOCK_TIMES is always read. */
+void unit_reader_open(struct unit_reader *r, const struct scan_unit *u, unsigned columns);
+/* The next piece of the unit, in time order: entries [*from, *to) of *ret lie in the scan's time
+ * range.  Returns 1, 0 at the end, or an error that ends the query (a corrupt block is left out and
+ * counted).  The view lives until the next call. */
+int unit_reader_next(struct unit_reader *r, const struct block_view **ret, uint32_t *from,
+                     uint32_t *to);
+
+/* First index in [from, to) whose time is >= ts. */
+uint32_t scan_lower_bound(const int64_t *ts, uint32_t from, uint32_t to, int64_t t);
+
+/* ---- merge.c ---- */
+
+struct merge *merge_new(void);
+void merge_free(struct merge *m); /* NULL allowed */
+void merge_open(struct merge *m, const struct scan_block *blocks, size_t n, unsigned columns,
+                struct engine_stats *stats);
+/* Returns 1 with a piece of the merged entries, 0 at the end, or an error. */
+int merge_next(struct merge *m, const struct block_view **ret);
+
+/* Reads one block, counting what was done.  0, E_CORRUPT (counted) or another error. */
+int scan_read_block(const struct scan_block *b, unsigned columns, struct block_buf *into,
+                    struct engine_stats *stats);
