@@ -297,3 +297,22 @@ bool push_proto_write_stream(struct buf *out, str labels_text, const struct entr
         put_entry(out, &entries[i]);
     return !out->failed;
 }
+
+bool push_proto_write_entry(struct buf *out, const struct entry *e)
+{
+    if (!buf_reserve(out, bytes_size(entry_size(e))))
+        return false;
+    put_entry(out, e);
+    return !out->failed;
+}
+
+bool push_proto_write_stream_of(struct buf *out, str labels_text, str entries)
+{
+    size_t size = (labels_text.len > 0 ? bytes_size(labels_text.len) : 0) + entries.len;
+    if (!buf_reserve(out, bytes_size(size)))
+        return false;
+    put_header(out, 1, size);
+    put_bytes(out, 1, labels_text);
+    buf_append_str(out, entries);
+    return !out->failed;
+}

@@ -38,3 +38,8 @@ bool push_proto_write_stream(struct buf *out, str labels_text, const struct entr
                              size_t n);
 /* Bytes that push_proto_write_stream() would add. */
 size_t push_proto_stream_size(str labels_text, const struct entry *entries, size_t n);
+
+/* For a writer that gathers entries as they come: appends one entry as field 2 of a Stream ... */
+bool push_proto_write_entry(struct buf *out, const struct entry *e);
+/* ... and later a whole Stream from its label text and the bytes of such entries. */
+bool push_proto_write_stream_of(struct buf *out, str labels_text, str entries);
