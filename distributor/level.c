@@ -1,0 +1,318 @@
+#include "distributor/level.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "base/gofmt.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "proto/json_scan.h"
+
+enum level {
+    LEVEL_TRACE,
+    LEVEL_DEBUG,
+    LEVEL_INFO,
+    LEVEL_WARN,
+    LEVEL_ERROR,
+    LEVEL_CRITICAL,
+    LEVEL_FATAL,
+    LEVEL_UNKNOWN,
+    LEVEL_COUNT
+};
+
+#define LEVEL_ITEM(text)                                                                           \
+    {                                                                                              \
+        {"detected_level", 14},                                                                    \
+        {                                                                                          \
+            text, sizeof(text) - 1                                                                 \
+        }                                                                                          \
+    }
+static const struct label level_items[LEVEL_COUNT] = {
+    LEVEL_ITEM("trace"), LEVEL_ITEM("debug"),    LEVEL_ITEM("info"),  LEVEL_ITEM("warn"),
+    LEVEL_ITEM("error"), LEVEL_ITEM("critical"), LEVEL_ITEM("fatal"), LEVEL_ITEM("unknown"),
+};
+
+static str level_name(enum level l)
+{
+    return level_items[l].value;
+}
+
+struct labels level_labels(str level)
+{
+    for (size_t i = 0; i < LEVEL_COUNT; i++)
+        if (level.ptr == level_items[i].value.ptr || str_eq(level, level_items[i].value))
+            return (struct labels){&level_items[i], 1};
+    return LABELS_EMPTY;
+}
+
+/* --- fields --- */
+
+static uint64_t length_bit(size_t n)
+{
+    return UINT64_C(1) << MIN(n, 63);
+}
+
+void level_fields_init(struct level_fields *f, const struct config_strings *names, int json_depth)
+{
+    f->n = MIN(names->n, (size_t)LEVEL_FIELDS_MAX);
+    f->lengths = 0;
+    f->json_depth = json_depth;
+    for (size_t i = 0; i < f->n; i++) {
+        f->names[i] = str_c(names->items[i]);
+        f->lengths |= length_bit(f->names[i].len);
+    }
+}
+
+str level_from_labels(const struct level_fields *f, const struct labels *ls)
+{
+    for (size_t i = 0; i < f->n && ls->n > 0; i++) {
+        str value = labels_get(ls, f->names[i]);
+        if (value.ptr != NULL)
+            return value;
+    }
+    return str_make(NULL, 0);
+}
+
+/* Severity numbers of OpenTelemetry come in fours: 1-4 trace, 5-8 debug, ... 21-24 fatal. */
+static str level_from_severity(str number)
+{
+    static const enum level of_four[] = {LEVEL_TRACE, LEVEL_DEBUG, LEVEL_INFO,
+                                         LEVEL_WARN,  LEVEL_ERROR, LEVEL_FATAL};
+    int64_t n;
+    if (goparse_int(number, 10, 64, &n) != 0)
+        return level_name(LEVEL_INFO);
+    if (n == 0 || n > 24)
+        return level_name(LEVEL_UNKNOWN);
+    return level_name(n < 0 ? LEVEL_TRACE : of_four[(n - 1) / 4]);
+}
+
+str level_from_meta(const struct level_fields *f, const struct labels *meta)
+{
+    str level = level_from_labels(f, meta);
+    if (level.ptr != NULL || meta->n == 0)
+        return level;
+    str number = labels_get(meta, STR("severity_number"));
+    return number.len > 0 ? level_from_severity(number) : str_make(NULL, 0);
+}
+
+/* --- the value of a field --- */
+
+/* The level that a field's value names, LEVEL_UNKNOWN if none. */
+static enum level level_of_value(str v)
+{
+    static const struct {
+        str text;
+        enum level level;
+    } spellings[] = {
+        {{"trc", 3}, LEVEL_TRACE},         {{"dbg", 3}, LEVEL_DEBUG},
+        {{"inf", 3}, LEVEL_INFO},          {{"wrn", 3}, LEVEL_WARN},
+        {{"err", 3}, LEVEL_ERROR},         {{"info", 4}, LEVEL_INFO},
+        {{"warn", 4}, LEVEL_WARN},         {{"error", 5}, LEVEL_ERROR},
+        {{"debug", 5}, LEVEL_DEBUG},       {{"trace", 5}, LEVEL_TRACE},
+        {{"fatal", 5}, LEVEL_FATAL},       {{"warning", 7}, LEVEL_WARN},
+        {{"critical", 8}, LEVEL_CRITICAL},
+    };
+    if (v.len < 3 || v.len > 8)
+        return LEVEL_UNKNOWN;
+    for (size_t i = 0; i < ARRAY_LEN(spellings); i++)
+        if (spellings[i].text.len == v.len && str_eq_nocase(v, spellings[i].text))
+            return spellings[i].level;
+    return LEVEL_UNKNOWN;
+}
+
+/* --- JSON lines --- */
+
+/* Objects within objects looked into when the setting says "no limit". */
+#define JSON_LEVEL_DEPTH_MAX 32
+
+static bool is_field(const struct level_fields *f, str key)
+{
+    if (!(f->lengths & length_bit(key.len)))
+        return false;
+    for (size_t i = 0; i < f->n; i++)
+        if (str_eq(f->names[i], key))
+            return true;
+    return false;
+}
+
+/* Looks through the object that comes next; true once a field with a string was found. */
+static bool find_in_object(struct json_scan *j, const struct level_fields *f, int depth, str *ret)
+{
+    str key;
+    if (!json_object_begin(j))
+        return false;
+    while (json_object_next(j, &key)) {
+        enum json_kind kind = json_peek(j);
+        if (kind == JSON_STRING && is_field(f, key))
+            return json_read_raw_string(j, ret, NULL);
+        if (kind == JSON_OBJECT && depth > 1) {
+            if (find_in_object(j, f, depth - 1, ret))
+                return true;
+        } else if (!json_skip(j)) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool is_json(str line)
+{
+    size_t from = 0, to = line.len;
+    while (from < to && is_space(line.ptr[from]))
+        from++;
+    while (to > from && is_space(line.ptr[to - 1]))
+        to--;
+    return to - from >= 2 && line.ptr[from] == '{' && line.ptr[to - 1] == '}';
+}
+
+/* --- logfmt lines --- */
+
+/* Index of the field that this key is in any case, f->n if none. */
+static size_t field_nocase(const struct level_fields *f, str key)
+{
+    if (!(f->lengths & length_bit(key.len)))
+        return f->n;
+    for (size_t i = 0; i < f->n; i++)
+        if (f->names[i].len == key.len && str_eq_nocase(f->names[i], key))
+            return i;
+    return f->n;
+}
+
+/* Passes over a quoted value that begins at p; NULL if it never ends. */
+static const char *skip_quoted(const char *p, const char *end)
+{
+    for (p++; p < end; p++) {
+        if (*p == '\\')
+            p++;
+        else if (*p == '"')
+            return p + 1;
+    }
+    return NULL;
+}
+
+/* The value of the field that comes first in the settings; what follows a malformed pair is not
+ * looked at, as Loki's decoder stops there. */
+static str find_in_logfmt(str line, const struct level_fields *f)
+{
+    const char *p = line.ptr, *end = line.ptr + line.len;
+    str found = {NULL, 0};
+    size_t best = f->n;
+    while (best > 0) {
+        while (p < end && (unsigned char)*p <= ' ')
+            p++;
+        const char *key = p;
+        while (p < end && (unsigned char)*p > ' ' && *p != '=' && *p != '"')
+            p++;
+        if (p == end || *p == '"' || (*p == '=' && p == key))
+            break;
+        if (*p != '=')
+            continue; /* a key without a value */
+        str name = str_make(key, (size_t)(p - key)), value;
+        const char *from = ++p;
+        if (p < end && *p == '"') {
+            p = skip_quoted(p, end);
+            if (p == NULL)
+                break;
+            value = str_make(from + 1, (size_t)(p - from) - 2);
+        } else {
+            while (p < end && (unsigned char)*p > ' ' && *p != '=' && *p != '"')
+                p++;
+            if (p < end && (*p == '=' || *p == '"'))
+                break;
+            value = str_make(from, (size_t)(p - from));
+        }
+        size_t i = field_nocase(f, name);
+        if (i < best) {
+            best = i;
+            found = value;
+        }
+    }
+    return found;
+}
+
+/* --- words in the line --- */
+
+/* Rank of the words: the lowest that is in the line counts. */
+enum word_rank { WORD_INFO, WORD_ERROR, WORD_WARN, WORD_CRITICAL, WORD_DEBUG, WORD_NONE };
+
+static const enum level level_of_rank[] = {LEVEL_INFO,     LEVEL_ERROR, LEVEL_WARN,
+                                           LEVEL_CRITICAL, LEVEL_DEBUG, LEVEL_UNKNOWN};
+
+/* Words are looked for in small and in capital letters, not mixed.  Ascending rank. */
+static const struct {
+    str text;
+    enum word_rank rank;
+} words[] = {
+    {{"info", 4}, WORD_INFO},          {{"INFO", 4}, WORD_INFO},
+    {{"err:", 4}, WORD_ERROR},         {{"ERR:", 4}, WORD_ERROR},
+    {{"error", 5}, WORD_ERROR},        {{"ERROR", 5}, WORD_ERROR},
+    {{"warn:", 5}, WORD_WARN},         {{"WARN:", 5}, WORD_WARN},
+    {{"warning", 7}, WORD_WARN},       {{"WARNING", 7}, WORD_WARN},
+    {{"critical:", 9}, WORD_CRITICAL}, {{"CRITICAL:", 9}, WORD_CRITICAL},
+    {{"debug:", 6}, WORD_DEBUG},       {{"DEBUG:", 6}, WORD_DEBUG},
+};
+
+/* Rank of the word that begins at p, if it is below `below`. */
+static enum word_rank word_at(const char *p, const char *end, enum word_rank below)
+{
+    str rest = str_make(p, (size_t)(end - p));
+    for (size_t i = 0; i < ARRAY_LEN(words) && words[i].rank < below; i++)
+        if (*p == words[i].text.ptr[0] && str_has_prefix(rest, words[i].text))
+            return words[i].rank;
+    return below;
+}
+
+#ifdef __SSE2__
+/* Bit i is set where one of the words may begin: its first two letters, in any case, are there. */
+static unsigned maybe_words(const char *p)
+{
+    const __m128i fold = _mm_set1_epi8(0x20);
+    __m128i a = _mm_or_si128(_mm_loadu_si128((const __m128i *)(const void *)p), fold);
+    __m128i b = _mm_or_si128(_mm_loadu_si128((const __m128i *)(const void *)(p + 1)), fold);
+#define IS(v, c) _mm_cmpeq_epi8((v), _mm_set1_epi8(c))
+    __m128i r = _mm_and_si128(IS(b, 'r'), _mm_or_si128(IS(a, 'e'), IS(a, 'c')));
+    __m128i in = _mm_and_si128(IS(a, 'i'), IS(b, 'n'));
+    __m128i wa = _mm_and_si128(IS(a, 'w'), IS(b, 'a'));
+    __m128i de = _mm_and_si128(IS(a, 'd'), IS(b, 'e'));
+#undef IS
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(r, in), _mm_or_si128(wa, de)));
+}
+#endif
+
+static enum level find_word(str line)
+{
+    const char *p = line.ptr, *end = line.ptr + line.len;
+    enum word_rank rank = WORD_NONE;
+#ifdef __SSE2__
+    for (; p + 17 <= end; p += 16)
+        for (unsigned mask = maybe_words(p); mask != 0; mask &= mask - 1) {
+            rank = word_at(p + __builtin_ctz(mask), end, rank);
+            if (rank == WORD_INFO)
+                return LEVEL_INFO;
+        }
+#endif
+    for (; p < end && rank != WORD_INFO; p++)
+        rank = word_at(p, end, rank);
+    return level_of_rank[rank];
+}
+
+str level_from_line(const struct level_fields *f, str line)
+{
+    str value = {NULL, 0};
+    if (is_json(line)) {
+        struct json_scan j = json_scan_make(line);
+        int depth =
+            f->json_depth <= 0 ? JSON_LEVEL_DEPTH_MAX : MIN(f->json_depth, JSON_LEVEL_DEPTH_MAX);
+        find_in_object(&j, f, depth, &value);
+    } else if (line.len > 0 && memchr(line.ptr, '=', line.len) != NULL) {
+        value = find_in_logfmt(line, f);
+    }
+    enum level level = value.ptr == NULL ? LEVEL_UNKNOWN : level_of_value(value);
+    return level_name(level != LEVEL_UNKNOWN ? level : find_word(line));
+}
