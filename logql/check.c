@@ -2,6 +2,8 @@
 
 #include "logql/parser.h"
 #include "logql/printer.h"
+#include "logql/visit.h"
+#include "proto/labels.h"
 
 /* Loki must be able to look at least one matcher up in its index. */
 static int check_matchers(const struct log_expr *log, struct error *err)
@@ -89,4 +91,51 @@ void logql_stage_error(const struct stage *s, struct error *err)
     logql_print_stage(s, &text);
     error_prefix(err, "parse error : stage '%s' : ", buf_c(&text));
     buf_deinit(&text);
+}
+
+/* ---- what Loki's query path refuses ---- */
+
+static bool is_not_approx_topk(void *arg, const struct expr *e)
+{
+    (void)arg;
+    return e->kind != EXPR_VECTOR_AGG || e->vector_agg.op != VECTOR_APPROX_TOPK;
+}
+
+static bool is_name_plain(void *arg, const struct matcher *m)
+{
+    (void)arg;
+    return label_name_is_valid(m->name);
+}
+
+/* Loki's frontend prints the query and lets the querier parse the text.  It prints label names that
+ * are no Prometheus names as strings, and those do not parse; so the error is that of the text. */
+static int check_reparsed(const struct expr *e, struct error *err)
+{
+    struct buf text;
+    struct arena arena;
+    struct expr *again;
+    struct error found = {0};
+    buf_init(&text, LOGQL_QUERY_BYTES_MAX);
+    arena_init(&arena, SIZE_MAX);
+    logql_print(e, &text);
+    if (!text.failed && logql_parse(buf_str(&text), &arena, &again, &found) == 0) {
+        logql_release(again);
+    }
+    arena_deinit(&arena);
+    buf_deinit(&text);
+    return found.code == 0 ? 0
+                           : error_set_at(err, found.code, found.line, found.col, "%s", found.text);
+}
+
+int logql_check_enabled(const struct expr *e, struct error *err)
+{
+    if (e->kind == EXPR_VARIANTS) {
+        return error_set(err, E_INVALID, "multi variant queries are disabled for this instance");
+    }
+    if (!visit_expr(e, &(struct visitor){.expr = is_not_approx_topk})) {
+        return error_set(err, E_INTERNAL,
+                         "approx_topk is not enabled. See -limits.shard_aggregations");
+    }
+    bool is_plain = visit_expr(e, &(struct visitor){.matcher = is_name_plain});
+    return is_plain ? 0 : check_reparsed(e, err);
 }
