@@ -44,11 +44,12 @@ static int check_label_replace(const struct expr *e, bool with_matchers, struct 
     return rc != 0 ? rc : logql_check(e->label_replace.inner, false, err);
 }
 
+/* As in Loki, only the selector behind `of` is asked for matchers. */
 static int check_variants(const struct expr *e, bool with_matchers, struct error *err)
 {
     int rc = with_matchers ? check_matchers(&e->variants.range.log, err) : 0;
     for (size_t i = 0; rc == 0 && i < e->variants.n; i++) {
-        rc = logql_check(e->variants.items[i], with_matchers, err);
+        rc = logql_check(e->variants.items[i], false, err);
     }
     return rc;
 }

@@ -1,4 +1,8 @@
-/* Breaks a query into lines where it is longer than 100 bytes; what is shorter stays as it is. */
+/* Breaks a query into lines where it is longer than 100 bytes; what is shorter stays as it is.
+ *
+ * The layout is Loki's, its faults that lose a part of the query are not: there, a broken chain of
+ * line filters forgets its `or`s, `without ()` its parentheses, `on ()` itself and a negative offset
+ * its value. */
 #include "base/duration.h"
 #include "base/gofmt.h"
 #include "base/goquote.h"
@@ -103,8 +107,9 @@ static void pretty_range(const struct log_range *r, int level, struct buf *out)
     duration_append_prom(out, r->range_ns);
     buf_append_char(out, ']');
     if (r->offset_ns != 0) {
-        buf_append_c(out, " offset ");
-        duration_append_prom(out, r->offset_ns);
+        bool is_negative = r->offset_ns < 0;
+        buf_append_c(out, is_negative ? " offset -" : " offset ");
+        duration_append_prom(out, is_negative ? -r->offset_ns : r->offset_ns);
     }
 }
 
@@ -161,7 +166,7 @@ static void pretty_binary(const struct expr *e, int level, struct buf *out)
     indent(level, out);
     buf_append_c(out, bin_op_text(e->binary.op));
     buf_append_c(out, e->binary.is_bool ? " bool" : "");
-    if (m->n_labels > 0) {
+    if (m->is_on || m->n_labels > 0) {
         buf_append_c(out, m->is_on ? " on " : " ignoring ");
         logql_print_names(m->labels, m->n_labels, ", ", out);
         buf_append_char(out, ' ');

@@ -5,7 +5,7 @@
 #include "base/gofmt.h"
 #include "base/goquote.h"
 #include "base/mem.h"
-#include "logql/regex_shape.h"
+#include "logql/stages/regex_shape.h"
 #include "proto/labels.h"
 
 /* ---- selectors ---- */
@@ -41,9 +41,22 @@ void logql_print_selector(const struct log_expr *log, struct buf *out)
 
 /* Loki keeps a regex that it cannot turn into plain comparisons, and prints it between backquotes;
  * the others are printed as matchers. */
+static bool is_kept_as_regex(const struct matcher *m)
+{
+    if (m->op != MATCH_RE) {
+        return false;
+    }
+    struct arena arena;
+    struct regex_shape shape;
+    arena_init(&arena, SIZE_MAX);
+    regex_shape_parse(m->value, REGEX_SHAPE_LABEL, &arena, &shape);
+    arena_deinit(&arena);
+    return shape.kind == REGEX_SHAPE_NONE;
+}
+
 static void print_filter_matcher(const struct matcher *m, struct buf *out)
 {
-    if (m->op == MATCH_RE && !regex_shape_is_plain(m->value)) {
+    if (is_kept_as_regex(m)) {
         print_name(m->name, out);
         buf_append_c(out, "=~`");
         buf_append_str(out, m->value);
