@@ -108,8 +108,7 @@ static int fail_matching(struct error *err, const char *text)
     return error_set(err, E_INTERNAL, "%s", text);
 }
 
-static int spread_one(struct matcher_state *m, const uint32_t *members, size_t n,
-                      struct error *err)
+static int spread_one(struct matcher_state *m, const uint32_t *members, size_t n, struct error *err)
 {
     for (size_t i = 0; i < n; i++) {
         const struct matrix_series *s = &m->one->items[members[i]];
@@ -117,11 +116,12 @@ static int spread_one(struct matcher_state *m, const uint32_t *members, size_t n
             struct one *o = &m->ones[s->points[j].step];
             if (o->series != 0)
                 return fail_matching(
-                    err, m->is_swapped
-                             ? "found duplicate series on the left hand-side;many-to-many matching "
-                               "not allowed: matching labels must be unique on one side"
-                             : "found duplicate series on the right hand-side;many-to-many matching "
-                               "not allowed: matching labels must be unique on one side");
+                    err,
+                    m->is_swapped
+                        ? "found duplicate series on the left hand-side;many-to-many matching "
+                          "not allowed: matching labels must be unique on one side"
+                        : "found duplicate series on the right hand-side;many-to-many matching "
+                          "not allowed: matching labels must be unique on one side");
             *o = (struct one){members[i] + 1, s->points[j].value};
         }
     }

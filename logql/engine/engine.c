@@ -1,6 +1,5 @@
 #include "logql/engine/engine.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #include "base/bytesize.h"
@@ -52,8 +51,9 @@ static int too_many_bytes(uint64_t bytes, uint64_t max, struct error *err)
     bytesize_append(&text, bytes);
     buf_append_c(&text, ", limit: ");
     bytesize_append(&text, max);
-    buf_append_c(&text, "); consider adding more specific stream selectors or reduce the time range "
-                        "of the query");
+    buf_append_c(&text,
+                 "); consider adding more specific stream selectors or reduce the time range "
+                 "of the query");
     int rc = error_set(err, E_LIMIT, "%s", buf_c(&text));
     buf_deinit(&text);
     return rc;
@@ -374,23 +374,36 @@ void engine_run_shard(struct engine_query *q, size_t i)
 
 /* ---- while shards run ---- */
 
-void engine_publish_stats(struct engine_query *q, struct engine_stats *stats)
+void engine_publish_stats(struct shard *s)
 {
-    /* has_meta is the last field and is known since prepare. */
-    uint64_t counts[offsetof(struct engine_stats, has_meta) / sizeof(uint64_t)];
-    memcpy(counts, stats, sizeof counts);
-    for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+    uint64_t counts[ENGINE_COUNTERS];
+    memcpy(counts, &s->stats, sizeof counts);
+    for (size_t i = 0; i < ENGINE_COUNTERS; i++)
         if (counts[i] != 0)
-            atomic_fetch_add_explicit(&q->counters[i], counts[i], memory_order_relaxed);
-    *stats = (struct engine_stats){0};
+            atomic_fetch_add_explicit(&s->leaf->counters[i], counts[i], memory_order_relaxed);
+    s->stats = (struct engine_stats){0};
+}
+
+static void add_counters(uint64_t counts[ENGINE_COUNTERS], const struct leaf *leaf)
+{
+    for (size_t i = 0; i < ENGINE_COUNTERS; i++)
+        counts[i] += atomic_load_explicit(&leaf->counters[i], memory_order_relaxed);
+}
+
+void engine_leaf_stats(const struct leaf *leaf, struct engine_stats *ret)
+{
+    uint64_t counts[ENGINE_COUNTERS] = {0};
+    add_counters(counts, leaf);
+    *ret = (struct engine_stats){0};
+    memcpy(ret, counts, sizeof counts);
 }
 
 void engine_query_stats(const struct engine_query *q, struct engine_stats *ret)
 {
-    uint64_t counts[offsetof(struct engine_stats, has_meta) / sizeof(uint64_t)];
+    uint64_t counts[ENGINE_COUNTERS];
     memcpy(counts, &q->prepared, sizeof counts);
-    for (size_t i = 0; i < ARRAY_LEN(counts); i++)
-        counts[i] += atomic_load_explicit(&q->counters[i], memory_order_relaxed);
+    for (size_t i = 0; i < q->n_leaves; i++)
+        add_counters(counts, &q->leaves[i]);
     *ret = (struct engine_stats){0};
     memcpy(ret, counts, sizeof counts);
     ret->has_meta = q->prepared.has_meta;
@@ -430,7 +443,10 @@ static int shard_error(const struct engine_query *q, struct error *err)
                 *err = q->shards[i].err;
             return q->shards[i].err.code;
         }
-    return atomic_load(&q->is_failed) ? error_set(err, E_INTERNAL, "a part of the query failed") : 0;
+    for (size_t i = 0; i < q->n_shards; i++)
+        if (!q->shards[i].is_done)
+            return error_set(err, E_INTERNAL, "a part of the query has not run");
+    return 0;
 }
 
 int engine_finish(struct engine_query *q, struct engine_result *ret, struct error *err)

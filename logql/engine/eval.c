@@ -81,8 +81,7 @@ static void sort_samples(struct series *s)
 {
     for (size_t i = 1; i < s->samples.len; i++)
         if (s->samples.items[i].ts_ns < s->samples.items[i - 1].ts_ns) {
-            qsort(s->samples.items, s->samples.len, sizeof s->samples.items[0],
-                  cmp_samples_total);
+            qsort(s->samples.items, s->samples.len, sizeof s->samples.items[0], cmp_samples_total);
             return;
         }
 }

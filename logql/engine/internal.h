@@ -5,6 +5,7 @@
  * query->arena; what a shard makes is its own until engine_finish(). */
 #pragma once
 #include <stdatomic.h>
+#include <stddef.h>
 
 #include "base/map.h"
 #include "base/vec.h"
@@ -18,6 +19,9 @@
 #define ENGINE_SHARD_BYTES_MIN      (2u << 20) /* less work is not worth a shard of its own */
 #define ENGINE_MEMORY_BYTES_DEFAULT (2ull << 30)
 #define ENGINE_LABEL_BYTES_MAX      (64u << 20) /* label sets one log shard keeps interned */
+
+/* The numbers of engine_stats; has_meta, its last field, is known since prepare. */
+#define ENGINE_COUNTERS (offsetof(struct engine_stats, has_meta) / sizeof(uint64_t))
 
 struct kept_entry;
 
@@ -34,6 +38,8 @@ struct leaf {
     /* Log queries: units in the order in which they are looked at; shards take the next one. */
     const uint32_t *order;
     atomic_size_t next_unit;
+    /* What its shards did: the numbers of engine_stats; relaxed, they order nothing. */
+    atomic_uint_fast64_t counters[ENGINE_COUNTERS];
 };
 
 /* A sample that carries an error: the earliest one is reported. */
@@ -58,9 +64,6 @@ struct shard {
     bool is_done;
 };
 
-/* The numbers of engine_stats, added to by shards; relaxed: they order nothing. */
-#define ENGINE_COUNTERS (sizeof(struct engine_stats) / sizeof(uint64_t))
-
 struct engine_query {
     const struct expr *expr;
     struct engine_params params;
@@ -77,17 +80,18 @@ struct engine_query {
     /* Log queries: no entry worse than this time can be among the answer; see logs.c. */
     _Atomic int64_t bound_ns;
     atomic_uint_fast64_t read_bytes, held_bytes;
-    atomic_uint_fast64_t counters[ENGINE_COUNTERS];
     bool is_finished;
     struct engine_stats prepared; /* what was known after prepare */
     size_t result_series, result_points;
     int64_t finish_cpu_ns;
 };
 
-/* Adds a shard's stats to the query's and empties them. */
-void engine_publish_stats(struct engine_query *q, struct engine_stats *stats);
-/* Asked between blocks: 0, or why the query must end (E_CANCELED, E_LIMIT ...).  `added_bytes`: line
- * bytes looked at since the last call. */
+/* Adds a shard's stats to its leaf's and empties them. */
+void engine_publish_stats(struct shard *s);
+/* What the shards of a leaf have done. */
+void engine_leaf_stats(const struct leaf *leaf, struct engine_stats *ret);
+/* Asked between blocks: 0, or why the query must end (E_CANCELED, E_LIMIT ...).  `added_bytes`:
+ * line bytes looked at since the last call. */
 int engine_check(struct engine_query *q, uint64_t added_bytes, struct error *err);
 /* Reports a failure of a shard. */
 void engine_shard_fail(struct engine_query *q, struct shard *s, int code);

@@ -31,7 +31,7 @@ static str group_value(const struct regex *re, str name, const str *groups, size
         is_number = is_number && name.ptr[i] >= '0' && name.ptr[i] <= '9';
     if (is_number)
         return str_to_u64(name, &index) && index < n && groups[index].ptr != NULL ? groups[index]
-                                                                                 : STR_EMPTY;
+                                                                                  : STR_EMPTY;
     for (size_t i = 1; i < n; i++)
         if (str_eq(regex_group_name(re, (int)i), name) && groups[i].ptr != NULL)
             return groups[i];

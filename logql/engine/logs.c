@@ -256,7 +256,7 @@ static int run_units(struct keeper *k, atomic_size_t *at)
             rc = check_memory(k);
         if (rc == 0)
             rc = engine_check(q, sh->stats.bytes_processed - before, &sh->err);
-        engine_publish_stats(q, &sh->stats);
+        engine_publish_stats(sh);
         if (rc != 0)
             return rc;
     }
@@ -325,7 +325,8 @@ static int run_interval(struct keeper *k)
         for (size_t i = 0; i < sh->kept.len; i++) {
             struct kept_entry *e = &sh->kept.items[i];
             /* Those of the last time may not be all there are: the next round sees them again. */
-            bool is_next_rounds = !is_last_round && e->ts_ns == end && sh->kept.items[0].ts_ns != end;
+            bool is_next_rounds =
+                !is_last_round && e->ts_ns == end && sh->kept.items[0].ts_ns != end;
             int64_t distance = k->is_backward ? last - e->ts_ns : e->ts_ns - last;
             if (!is_next_rounds && chosen.len < wanted && (!has_last || distance >= interval)) {
                 VEC_PUSH(&chosen, *e);
@@ -359,7 +360,7 @@ void logs_run_shard(struct engine_query *q, struct shard *sh)
     struct keeper k;
     keeper_init(&k, q, sh);
     int rc = k.is_interval ? run_interval(&k) : run_units(&k, &sh->leaf->next_unit);
-    engine_publish_stats(q, &sh->stats);
+    engine_publish_stats(sh);
     if (rc != 0)
         engine_shard_fail(q, sh, rc);
     unit_reader_deinit(&k.reader);
@@ -485,8 +486,8 @@ static void make_streams(struct engine_query *q, const struct kept_entry *entrie
     for (size_t i = 0; i < groups.len; i++)
         streams[i] = (struct engine_stream){*groups.items[i]->labels, groups.items[i]->entries,
                                             groups.items[i]->n};
-    *ret = (struct engine_result){
-        .kind = ENGINE_STREAMS, .streams = streams, .n_streams = groups.len};
+    *ret =
+        (struct engine_result){.kind = ENGINE_STREAMS, .streams = streams, .n_streams = groups.len};
     VEC_FREE(&groups);
     mem_free(of);
     u64map_deinit(&by_hash);

@@ -6,10 +6,11 @@ void *evaluator_alloc(struct evaluator *ev, size_t n, size_t item_size, struct e
 {
     void *p = n > SIZE_MAX / item_size ? NULL : arena_try_alloc(ev->arena, n * item_size);
     if (p == NULL)
-        error_set(err, E_LIMIT,
-                  "the result needs more memory than the limit of %zu bytes; consider reducing query "
-                  "cardinality or the number of steps",
-                  ev->arena->limit);
+        error_set(
+            err, E_LIMIT,
+            "the result needs more memory than the limit of %zu bytes; consider reducing query "
+            "cardinality or the number of steps",
+            ev->arena->limit);
     return p;
 }
 
@@ -35,8 +36,7 @@ struct labels labels_grouped(struct arena *a, const struct labels *ls, const str
 void label_groups_init(struct label_groups *g, struct arena *a, const str *names, size_t n,
                        bool is_without)
 {
-    *g = (struct label_groups){
-        .arena = a, .names = names, .n_names = n, .is_without = is_without};
+    *g = (struct label_groups){.arena = a, .names = names, .n_names = n, .is_without = is_without};
     u64map_init(&g->by_hash);
 }
 

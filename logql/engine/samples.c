@@ -26,8 +26,8 @@ static struct series *series_of(struct sampler *s, struct pipeline_labels *label
 static void note_failed_sample(struct shard *sh, int64_t ts_ns, const struct labels *labels)
 {
     struct sample_error *e = &sh->failed_sample;
-    if (e->is_set && (e->ts_ns < ts_ns ||
-                      (e->ts_ns == ts_ns && labels_cmp(&e->labels, labels) <= 0)))
+    if (e->is_set &&
+        (e->ts_ns < ts_ns || (e->ts_ns == ts_ns && labels_cmp(&e->labels, labels) <= 0)))
         return;
     *e = (struct sample_error){true, ts_ns, *labels};
 }
@@ -84,8 +84,7 @@ static bool add_from_footer(struct sampler *s, const struct scan_unit *u)
     s->shard->stats.lines_after_filters += u->entries;
     if (is_seen)
         series_add(s->table, series_of(s, s->pipe.constant), u->min_ns,
-                   s->leaf->sample == PIPELINE_BYTES ? (double)u->line_bytes
-                                                     : (double)u->entries);
+                   s->leaf->sample == PIPELINE_BYTES ? (double)u->line_bytes : (double)u->entries);
     return true;
 }
 
@@ -147,10 +146,11 @@ static int check_memory(struct sampler *s, size_t *held)
     *held = now;
     if (all <= s->q->params.limits.memory_bytes_max)
         return 0;
-    return error_set(&s->shard->err, E_LIMIT,
-                     "query needs more memory than the limit of %llu bytes; consider reducing query "
-                     "cardinality or the time range",
-                     (unsigned long long)s->q->params.limits.memory_bytes_max);
+    return error_set(
+        &s->shard->err, E_LIMIT,
+        "query needs more memory than the limit of %llu bytes; consider reducing query "
+        "cardinality or the time range",
+        (unsigned long long)s->q->params.limits.memory_bytes_max);
 }
 
 void samples_run_shard(struct engine_query *q, struct shard *sh)
@@ -169,7 +169,7 @@ void samples_run_shard(struct engine_query *q, struct shard *sh)
             rc = check_memory(&s, &held);
         if (rc == 0)
             rc = engine_check(q, sh->stats.bytes_processed - before, &sh->err);
-        engine_publish_stats(q, &sh->stats);
+        engine_publish_stats(sh);
         if (rc != 0) {
             engine_shard_fail(q, sh, rc);
             break;

@@ -77,8 +77,7 @@ static bool move_to_cell(struct series_table *t, struct series *s, int64_t ts_ns
 {
     int64_t at;
     *ret_is_new = false;
-    s->is_current_seen =
-        window_cell(t->window, ts_ns, &at, &s->current_from_ns, &s->current_to_ns);
+    s->is_current_seen = window_cell(t->window, ts_ns, &at, &s->current_from_ns, &s->current_to_ns);
     if (!s->is_current_seen || t->window->kind == CELL_SAMPLES)
         return s->is_current_seen;
     bool is_next = s->cells.len == 0 || s->cells.items[s->cells.len - 1].at < at;

@@ -32,12 +32,12 @@ struct series_table {
 struct series_table *series_table_new(const struct window_plan *w);
 void series_table_free(struct series_table *t); /* NULL allowed */
 /* The series of these labels, made if it is new. */
-struct series *series_table_get(struct series_table *t, const struct labels *labels,
-                                uint64_t hash);
+struct series *series_table_get(struct series_table *t, const struct labels *labels, uint64_t hash);
 /* Adds a sample; false if no window sees it.  Of a CELL_SUM the value may stand for many samples of
  * one cell. */
 bool series_add(struct series_table *t, struct series *s, int64_t ts_ns, double value);
-/* Adds what `from` holds; it comes after what s holds where the order matters and times are equal. */
+/* Adds what `from` holds; it comes after what s holds where the order matters and times are equal.
+ */
 void series_join(struct series_table *t, struct series *s, const struct series *from);
 /* By labels.  Ends the table's use for anything but reading. */
 void series_table_sort(struct series_table *t);

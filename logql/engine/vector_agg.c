@@ -170,7 +170,8 @@ static void sort_by_step(const struct evaluator *ev, const struct matrix *in,
 }
 
 /* Marks the points that are among the best k of their step.  `chosen[i]` counts those of series i,
- * kept[offset[i] + j] marks its point j.  `order` receives the series of step 0 in order of value. */
+ * kept[offset[i] + j] marks its point j.  `order` receives the series of step 0 in order of value.
+ */
 struct choice {
     size_t *offset;
     unsigned char *kept;
@@ -182,8 +183,8 @@ static void choose(const struct evaluator *ev, const struct expr *e, struct by_s
                    struct choice *c)
 {
     enum vector_op op = e->vector_agg.op;
-    size_t max = op == VECTOR_SORT || op == VECTOR_SORT_DESC ? SIZE_MAX
-                                                             : (size_t)e->vector_agg.param;
+    size_t max =
+        op == VECTOR_SORT || op == VECTOR_SORT_DESC ? SIZE_MAX : (size_t)e->vector_agg.param;
     for (size_t k = 0; k < ev->n_steps; k++) {
         struct candidate *at = b->candidates + b->first[k];
         size_t n = b->first[k + 1] - b->first[k];

@@ -303,8 +303,7 @@ static double counter_rate(const struct window_plan *w, const struct sample *s, 
     return result * (interval / sampled) / seconds(w->range_ns);
 }
 
-double samples_value(const struct window_plan *w, const struct sample *s, size_t n,
-                     double *scratch)
+double samples_value(const struct window_plan *w, const struct sample *s, size_t n, double *scratch)
 {
     if (w->op == RANGE_RATE_COUNTER)
         return counter_rate(w, s, n);
@@ -402,8 +401,8 @@ size_t window_slide_samples(const struct window_plan *w, const struct sample *sa
         while (head < tail && samples[head].ts_ns <= end - w->range_ns)
             head++;
         if (head < tail)
-            out[n_out++] = (struct point){
-                (uint32_t)k, samples_value(w, samples + head, tail - head, scratch)};
+            out[n_out++] =
+                (struct point){(uint32_t)k, samples_value(w, samples + head, tail - head, scratch)};
     }
     return n_out;
 }

@@ -41,7 +41,7 @@ struct window_plan {
     enum range_op op;
     enum cell_kind kind;
     bool is_unwrapped;
-    double param; /* of quantile_over_time */
+    double param;     /* of quantile_over_time */
     int64_t first_ns; /* end of window 0, offset applied */
     int64_t step_ns, range_ns;
     size_t n_steps;
