@@ -141,6 +141,8 @@ const struct config_key loge_config_table[] = {
     {"help", CONFIG_BOOL, AT(print_help), NULL, "help", "print this and exit"},
     {"print-config-stderr", CONFIG_BOOL, AT(print_config), NULL, "print-config-stderr",
      "print the whole configuration at the start"},
+    {"print-config-docs", CONFIG_BOOL, AT(print_docs), NULL, "print-config-docs",
+     "print docs/configuration.md and exit"},
     {"list-targets", CONFIG_BOOL, AT(list_targets), NULL, "list-targets",
      "print the targets and exit"},
     {"target", CONFIG_STRING_LIST, AT(target), "all", "target",

@@ -17,7 +17,8 @@ struct server_config {
 
 struct loge_config {
     const char *config_file; /* from the command line only */
-    bool expand_env, lenient, verify, print_version, print_help, print_config, list_targets;
+    bool expand_env, lenient, verify, print_version, print_help, print_config, print_docs,
+        list_targets;
 
     struct config_strings target;
     bool auth_enabled;
