@@ -127,7 +127,10 @@ static void end(struct websocket *ws)
     uv_close((uv_handle_t *)&ws->poll, on_handle_closed);
     uv_close((uv_handle_t *)&ws->timer, on_handle_closed);
     ws->io.close(ws->io.arg);
-    ws->ops.on_close(ws->arg, ws->peer_code ? ws->peer_code : 1006, buf_str(&ws->peer_reason));
+    int code = ws->peer_code;
+    if (code == 0 && wslay_event_get_close_sent(ws->ctx))
+        code = wslay_event_get_status_code_sent(ws->ctx);
+    ws->ops.on_close(ws->arg, code ? code : 1006, buf_str(&ws->peer_reason));
 }
 
 void websocket_fail(struct websocket *ws)
@@ -198,6 +201,26 @@ static void on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_
 /* --- on the loop --- */
 
 static void on_ready(uv_poll_t *poll, int status, int events);
+static void on_timer(uv_timer_t *t);
+
+static void on_rest(uv_poll_t *poll, int status, int events)
+{
+    (void)events;
+    struct websocket *ws = poll->data;
+    char bytes[16 * 1024];
+    ptrdiff_t n = status < 0 ? WEBSOCKET_IO_ERROR : ws->io.recv(ws->io.arg, bytes, sizeof bytes);
+    if (n == 0 || n == WEBSOCKET_IO_ERROR)
+        end(ws);
+}
+
+/* We refused what the peer sends (too large, malformed) and told it so.  Closing on its unread
+ * bytes would reset the connection before it sees our close frame, so they are read and thrown
+ * away. */
+static void drain(struct websocket *ws)
+{
+    uv_poll_start(&ws->poll, UV_READABLE, on_rest);
+    uv_timer_start(&ws->timer, on_timer, SHUTDOWN_TIMEOUT_MS, 0);
+}
 
 static void watch(struct websocket *ws)
 {
@@ -205,8 +228,11 @@ static void watch(struct websocket *ws)
                           memory_order_relaxed);
     int events = (wslay_event_want_read(ws->ctx) ? UV_READABLE : 0) |
                  (wslay_event_want_write(ws->ctx) ? UV_WRITABLE : 0);
-    if (events == 0)
-        end(ws); /* both close frames went over the line, or reading has failed for good */
+    if (events == 0 && wslay_event_get_close_sent(ws->ctx) &&
+        !wslay_event_get_close_received(ws->ctx))
+        drain(ws);
+    else if (events == 0)
+        end(ws); /* both close frames went over the line */
     else
         uv_poll_start(&ws->poll, events, on_ready);
 }
