@@ -1,8 +1,9 @@
 /* logql/lexer.re - the tokens of LogQL (re2c). */
 #include "logql/lexer.h"
 
-#include "base/duration.h"
 #include "base/bytesize.h"
+#include "base/duration.h"
+#include "base/gofmt.h"
 #include "base/goquote.h"
 #include "base/utf8.h"
 #include "logql/grammar.h"
@@ -293,6 +294,20 @@ static void skip_raw(struct lexer *lx)
     lx->cursor = close == NULL ? lx->end : close + 1;
 }
 
+/* Surrogates, which Go's strconv refuses, stand for U+FFFD in Loki: writes that over their digits. */
+static void replace_surrogates(char *p, const char *end)
+{
+    while ((p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
+        size_t digits = p[1] == 'u' ? 4 : p[1] == 'U' ? 8 : 0;
+        uint64_t rune = 0;
+        p += 2;
+        if (digits > 0 && digits <= (size_t)(end - p) &&
+            goparse_uint(str_make(p, digits), 16, 64, &rune) == 0 && rune >= 0xd800 && rune <= 0xdfff) {
+            memcpy(p + digits - 4, "fffd", 4);
+        }
+    }
+}
+
 /* Turns a literal, scanned already, into what it stands for. */
 static int finish_string(struct lexer *lx, const char *from, struct lexer_value *ret)
 {
@@ -311,7 +326,9 @@ static int finish_string(struct lexer *lx, const char *from, struct lexer_value 
     }
     struct buf plain;
     buf_init(&plain, literal.len * UTF8_MAX);
-    int rc = gounquote(literal, &plain);
+    char *copy = arena_c(lx->arena, literal);
+    replace_surrogates(copy, copy + literal.len);
+    int rc = gounquote(str_make(copy, literal.len), &plain);
     if (rc == 0) {
         ret->text = arena_str(lx->arena, buf_str(&plain));
     } else {
