@@ -68,7 +68,7 @@ static void *take(struct arena *a, size_t size)
     if (size > SIZE_MAX - ARENA_ALIGN)
         return NULL;
     size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
-    if (size > (size_t)(a->end - a->at) && !add_page(a, size))
+    if ((a->at == NULL || size > (size_t)(a->end - a->at)) && !add_page(a, size))
         return NULL;
     void *p = a->at;
     a->at += size;
