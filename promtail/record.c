@@ -1,7 +1,6 @@
 #include "promtail/record.h"
 
 #include "base/gofmt.h"
-#include "base/goparse.h"
 #include "base/hash.h"
 #include "base/mem.h"
 

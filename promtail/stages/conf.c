@@ -148,10 +148,10 @@ int stage_conf_pairs(const struct yaml_node *map, struct arena *a, struct stage_
         const struct yaml_node *key = map->keys[i], *value = map->items[i];
         if (!node_is_string(key))
             return wrong_type(key, "key", "string", err);
-        items[i] = (struct stage_pair){.name = key->text, .is_null = yaml_is_null(value)};
-        if (!items[i].is_null && !node_is_string(value))
+        if (!yaml_is_null(value) && !node_is_string(value))
             return wrong_type(value, key->text.ptr, "string", err);
-        items[i].value = items[i].is_null || value->text.len == 0 ? key->text : value->text;
+        bool is_empty = yaml_is_null(value) || value->text.len == 0;
+        items[i] = (struct stage_pair){key->text, is_empty ? key->text : value->text, is_empty};
     }
     *ret = items;
     *ret_n = map->n;

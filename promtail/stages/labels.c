@@ -49,7 +49,7 @@ static bool process_static(struct stage *base, struct record *r)
 {
     struct labels_stage *s = (struct labels_stage *)base;
     for (size_t i = 0; i < s->n; i++)
-        if (!s->pairs[i].is_null && str_is_utf8(s->pairs[i].value))
+        if (!s->pairs[i].is_empty && str_is_utf8(s->pairs[i].value))
             label_list_set(&r->labels, r->arena, s->pairs[i].name, s->pairs[i].value);
     return true;
 }

@@ -78,7 +78,7 @@ int stage_conf_strs(const struct yaml_node *map, const char *key, struct arena *
 /* {name: source} maps: a null or empty value means the name itself.  The order of the text. */
 struct stage_pair {
     str name, value;
-    bool is_null;
+    bool is_empty; /* null or "": value is the name */
 };
 int stage_conf_pairs(const struct yaml_node *map, struct arena *a, struct stage_pair **ret,
                      size_t *ret_n, struct error *err);

@@ -1,0 +1,112 @@
+#include "promtail/client/batch.h"
+
+#include "base/mem.h"
+#include "proto/push_proto.h"
+#include "proto/snappy.h"
+
+#define TENANT_LABEL STR("__tenant_id__")
+
+struct batch *batch_new(str tenant, int64_t now_mono_ns)
+{
+    struct batch *b = mem_zalloc(sizeof *b);
+    b->tenant = str_dup_c(tenant);
+    arena_init(&b->arena, SIZE_MAX);
+    u64map_init(&b->by_hash);
+    b->created_mono_ns = now_mono_ns;
+    return b;
+}
+
+void batch_free(struct batch *b)
+{
+    if (b == NULL)
+        return;
+    for (size_t i = 0; i < b->streams.len; i++) {
+        buf_deinit(&b->streams.items[i]->entries);
+        mem_free(b->streams.items[i]);
+    }
+    VEC_FREE(&b->streams);
+    u64map_deinit(&b->by_hash);
+    arena_deinit(&b->arena);
+    mem_free(b->tenant);
+    mem_free(b);
+}
+
+size_t batch_record_bytes(const struct record *r)
+{
+    size_t n = r->line.len;
+    for (size_t i = 0; i < r->meta.n; i++)
+        n += r->meta.items[i].name.len + r->meta.items[i].value.len;
+    return n;
+}
+
+static struct batch_stream *find_stream(const struct batch *b, const struct label_list *labels)
+{
+    for (int i = 0; i < BATCH_RECENT; i++)
+        if (b->recent[i] != NULL && label_list_eq(labels, &b->recent[i]->labels))
+            return b->recent[i];
+    struct batch_stream *s = u64map_get(&b->by_hash, labels->hash);
+    while (s != NULL && !label_list_eq(labels, &s->labels))
+        s = s->next_same_hash;
+    return s;
+}
+
+bool batch_has_stream(const struct batch *b, const struct label_list *labels)
+{
+    return find_stream(b, labels) != NULL;
+}
+
+/* {a="b", c="d"} as Promtail sends it: the record's labels over the external ones. */
+static str stream_text(struct batch *b, const struct label_list *labels,
+                       const struct label_list *external)
+{
+    struct label_list all = {0};
+    for (size_t i = 0; i < external->n; i++)
+        label_list_add(&all, &b->arena, external->items[i].name, external->items[i].value);
+    for (size_t i = 0; i < labels->n; i++)
+        label_list_set(&all, &b->arena, labels->items[i].name, labels->items[i].value);
+    label_list_remove(&all, TENANT_LABEL);
+    label_list_sort(&all);
+    struct buf out;
+    buf_init(&out, BUF_NO_LIMIT);
+    labels_print(&(struct labels){all.items, all.n}, &out);
+    str text = arena_str(&b->arena, buf_str(&out));
+    buf_deinit(&out);
+    return text;
+}
+
+static struct batch_stream *make_stream(struct batch *b, const struct label_list *labels,
+                                        const struct label_list *external)
+{
+    struct batch_stream *s = mem_zalloc(sizeof *s);
+    label_list_copy(&s->labels, &b->arena, labels);
+    s->text = stream_text(b, labels, external);
+    buf_init(&s->entries, BUF_NO_LIMIT);
+    s->next_same_hash = u64map_put(&b->by_hash, labels->hash, s);
+    VEC_PUSH(&b->streams, s);
+    b->recent[b->recent_at++ % BATCH_RECENT] = s;
+    return s;
+}
+
+bool batch_add(struct batch *b, const struct record *r, const struct label_list *external)
+{
+    struct batch_stream *s = find_stream(b, &r->labels);
+    if (s == NULL)
+        s = make_stream(b, &r->labels, external);
+    struct entry e = {.ts_ns = r->ts_ns, .line = r->line, .meta = {r->meta.items, r->meta.n}};
+    if (!push_proto_write_entry(&s->entries, &e))
+        return false;
+    b->bytes += batch_record_bytes(r);
+    b->n_entries++;
+    return true;
+}
+
+int batch_encode(const struct batch *b, struct buf *scratch, struct buf *out)
+{
+    buf_reset(scratch);
+    for (size_t i = 0; i < b->streams.len; i++)
+        push_proto_write_stream_of(scratch, b->streams.items[i]->text,
+                                   buf_str(&b->streams.items[i]->entries));
+    if (scratch->failed)
+        return E_NO_MEMORY;
+    return snappy_encode(buf_str(scratch), out);
+}

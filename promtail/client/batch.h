@@ -1,0 +1,41 @@
+/* promtail/client/batch.h - entries gathered for one push of one tenant.
+ *
+ * Entries are encoded as they come, into one buffer per stream; closing a batch puts the streams
+ * together and compresses them.  Loop thread only. */
+#pragma once
+#include "base/buf.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "promtail/record.h"
+
+#define BATCH_RECENT 4 /* streams looked at before the map: lines come in runs */
+
+struct batch_stream {
+    struct label_list labels;
+    str text; /* {a="b"} */
+    struct buf entries;
+    struct batch_stream *next_same_hash;
+};
+
+struct batch {
+    char *tenant;
+    struct arena arena; /* of labels */
+    struct u64map by_hash;
+    VEC(struct batch_stream *) streams;
+    struct batch_stream *recent[BATCH_RECENT];
+    unsigned recent_at;
+    size_t bytes; /* of lines and metadata: what batchsize bounds */
+    size_t n_entries;
+    int64_t created_mono_ns;
+};
+
+struct batch *batch_new(str tenant, int64_t now_mono_ns);
+void batch_free(struct batch *b); /* NULL allowed */
+/* Bytes a record counts for: line and metadata. */
+size_t batch_record_bytes(const struct record *r);
+/* Adds a copy of the record; `external` are labels the record's own win over.  False when out of
+ * memory. */
+bool batch_add(struct batch *b, const struct record *r, const struct label_list *external);
+bool batch_has_stream(const struct batch *b, const struct label_list *labels);
+/* Appends the request: protobuf, snappy.  0 or E_NO_MEMORY. */
+int batch_encode(const struct batch *b, struct buf *scratch, struct buf *out);

@@ -1,0 +1,329 @@
+#include "promtail/client/spool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/crc32c.h"
+#include "base/cursor.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "promtail/client/spool_format.h"
+
+#define PATH_BYTES 4096
+
+struct spool_seq {
+    uint64_t next;
+};
+
+static void segment_path(const struct spool *s, uint32_t number, char out[PATH_BYTES])
+{
+    snprintf(out, PATH_BYTES, "%s/%08u.seg", s->dir, number);
+}
+
+static struct spool_segment *find_segment(struct spool *s, uint32_t number)
+{
+    for (size_t i = 0; i < s->segments.len; i++)
+        if (s->segments.items[i].number == number)
+            return &s->segments.items[i];
+    return NULL;
+}
+
+void spool_new_id(struct spool *s)
+{
+    uint64_t random[2] = {0};
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        random[0] = (uint64_t)getpid();
+    snprintf(s->id, sizeof s->id, "%016llx%016llx", (unsigned long long)random[0],
+             (unsigned long long)random[1]);
+}
+
+void spool_set_seq(struct spool *s, str tenant, uint64_t next)
+{
+    struct spool_seq *q = strmap_get(&s->seqs, tenant);
+    if (q == NULL) {
+        q = mem_alloc(sizeof *q);
+        strmap_put(&s->seqs, tenant, q);
+    }
+    q->next = next;
+}
+
+uint64_t spool_next_seq(struct spool *s, str tenant)
+{
+    struct spool_seq *q = strmap_get(&s->seqs, tenant);
+    if (q == NULL) {
+        spool_set_seq(s, tenant, 1);
+        q = strmap_get(&s->seqs, tenant);
+    }
+    return q->next++;
+}
+
+/* --- writing --- */
+
+/* Frames the payload that stands in s->scratch behind the room for the frame. */
+static int write_record(struct spool *s, uint64_t *ret_offset)
+{
+    struct spool_segment *seg = &s->segments.items[s->segments.len - 1];
+    str payload = str_from(buf_str(&s->scratch), SPOOL_FRAME_BYTES);
+    uint32_t frame[2] = {(uint32_t)payload.len, crc32c(0, payload)};
+    if (s->scratch.failed)
+        return E_NO_MEMORY;
+    memcpy(s->scratch.ptr, frame, sizeof frame);
+    *ret_offset = seg->bytes;
+    size_t done = 0;
+    while (done < s->scratch.len) {
+        ssize_t n =
+            pwrite(s->fd, s->scratch.ptr + done, s->scratch.len - done, (off_t)(seg->bytes + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            /* A torn record must not stand before later ones. */
+            int rc = n < 0 ? status_from_errno(errno) : E_IO;
+            if (ftruncate(s->fd, (off_t)seg->bytes) != 0)
+                rc = E_IO;
+            return rc;
+        }
+        done += (size_t)n;
+    }
+    seg->bytes += done;
+    return 0;
+}
+
+static void begin_record(struct spool *s, enum spool_kind kind)
+{
+    buf_reset(&s->scratch);
+    buf_append(&s->scratch, "\0\0\0\0\0\0\0\0", SPOOL_FRAME_BYTES);
+    buf_put_u8(&s->scratch, (uint8_t)kind);
+}
+
+static int write_head(struct spool *s)
+{
+    struct buf *b = &s->scratch;
+    begin_record(s, SPOOL_HEAD);
+    buf_put_u8(b, SPOOL_VERSION);
+    buf_put_lenstr(b, str_c(s->id));
+    char boot[SPOOL_BOOT_ID_MAX];
+    buf_put_lenstr(b, spool_boot_id(boot));
+    buf_put_uvarint(b, s->next_group);
+    buf_put_uvarint(b, s->seqs.len);
+    size_t at = 0;
+    str tenant;
+    void *item;
+    while (strmap_next(&s->seqs, &at, &tenant, &item)) {
+        buf_put_lenstr(b, tenant);
+        buf_put_uvarint(b, ((struct spool_seq *)item)->next);
+    }
+    buf_put_uvarint(b, s->sources->by_key.len);
+    at = 0;
+    while (strmap_next(&s->sources->by_key, &at, NULL, &item)) {
+        struct source *source = item;
+        spool_put_mark(b, source, &source->queued[s->client]);
+    }
+    uint64_t offset;
+    return write_record(s, &offset);
+}
+
+int spool_new_segment(struct spool *s, struct error *err)
+{
+    uint32_t number = s->segments.len > 0 ? s->segments.items[s->segments.len - 1].number + 1 : 1;
+    char path[PATH_BYTES];
+    segment_path(s, number, path);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_set(err, status_from_errno(errno), "open %s: %s", path, strerror(errno));
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = fd;
+    VEC_PUSH(&s->segments, (struct spool_segment){.number = number});
+    int rc = write_head(s);
+    if (rc != 0) {
+        error_set(err, rc, "write %s: %s", path, status_text(rc));
+        s->segments.len--;
+        close(s->fd);
+        s->fd = -1;
+        unlink(path);
+    }
+    return rc;
+}
+
+/* Whole segments go when nothing in them is needed; never the one being written. */
+static void delete_old(struct spool *s)
+{
+    size_t n = 0;
+    while (n + 1 < s->segments.len && s->segments.items[n].n_open == 0) {
+        char path[PATH_BYTES];
+        segment_path(s, s->segments.items[n].number, path);
+        unlink(path);
+        n++;
+    }
+    if (n > 0) {
+        s->segments.len -= n;
+        memmove(s->segments.items, s->segments.items + n,
+                s->segments.len * sizeof *s->segments.items);
+    }
+}
+
+static void put_group(struct spool *s, struct group *g)
+{
+    struct buf *b = &s->scratch;
+    begin_record(s, SPOOL_GROUP);
+    buf_put_uvarint(b, g->id);
+    buf_put_uvarint(b, g->batches.len);
+    for (size_t i = 0; i < g->batches.len; i++) {
+        struct group_batch *one = &g->batches.items[i];
+        buf_put_lenstr(b, str_c(one->tenant));
+        buf_put_uvarint(b, one->seq);
+        buf_put_uvarint(b, one->n_entries);
+        buf_put_uvarint(b, one->raw_bytes);
+        buf_put_uvarint(b, one->body.len);
+        one->offset = b->len;
+        buf_append_str(b, buf_str(&one->body));
+    }
+    buf_put_uvarint(b, g->marks.len);
+    for (size_t i = 0; i < g->marks.len; i++)
+        spool_put_mark(b, g->marks.items[i].source, &g->marks.items[i].mark);
+}
+
+int spool_append(struct spool *s, struct group *g, struct error *err)
+{
+    if (s->dir == NULL)
+        return 0;
+    int rc = 0;
+    if (s->fd < 0 || s->segments.items[s->segments.len - 1].bytes > s->segment_bytes_max)
+        rc = spool_new_segment(s, err);
+    if (rc != 0)
+        return rc;
+    uint64_t offset;
+    put_group(s, g);
+    rc = write_record(s, &offset);
+    if (rc != 0)
+        return error_set(err, rc, "write to %s: %s", s->dir, status_text(rc));
+    struct spool_segment *seg = &s->segments.items[s->segments.len - 1];
+    for (size_t i = 0; i < g->batches.len; i++) {
+        g->batches.items[i].segment = seg->number;
+        g->batches.items[i].offset += offset;
+    }
+    g->is_durable = true;
+    if (g->batches.len > 0)
+        seg->n_open++;
+    delete_old(s);
+    return 0;
+}
+
+void spool_ack(struct spool *s, const struct group *g, size_t batch)
+{
+    if (s->fd < 0 || !g->is_durable)
+        return;
+    uint64_t offset;
+    begin_record(s, SPOOL_ACK);
+    buf_put_uvarint(&s->scratch, g->id);
+    buf_put_uvarint(&s->scratch, batch);
+    write_record(s, &offset); /* if it fails the batch may be sent again: the server knows it */
+}
+
+void spool_group_done(struct spool *s, const struct group *g)
+{
+    if (s->dir == NULL || !g->is_durable || g->batches.len == 0)
+        return;
+    struct spool_segment *seg = find_segment(s, g->batches.items[0].segment);
+    if (seg != NULL && seg->n_open > 0)
+        seg->n_open--;
+    delete_old(s);
+}
+
+int spool_read_body(struct spool *s, const struct group_batch *b, struct buf *out)
+{
+    char path[PATH_BYTES];
+    segment_path(s, b->segment, path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return status_from_errno(errno);
+    int rc = buf_reserve(out, b->body_bytes) ? 0 : E_NO_MEMORY;
+    for (size_t done = 0; rc == 0 && done < b->body_bytes;) {
+        ssize_t n = pread(fd, out->ptr + out->len, b->body_bytes - done, (off_t)(b->offset + done));
+        if (n <= 0)
+            rc = n < 0 ? status_from_errno(errno) : E_CORRUPT;
+        else
+            done += (size_t)n, out->len += (size_t)n;
+    }
+    close(fd);
+    return rc;
+}
+
+/* --- opening and closing --- */
+
+static int lock_dir(struct spool *s, struct error *err)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/lock", s->dir);
+    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->lock_fd < 0)
+        return error_set(err, status_from_errno(errno), "open %s: %s", path, strerror(errno));
+    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        return error_set(err, E_EXISTS, "%s is used by another promtail", s->dir);
+    return 0;
+}
+
+int spool_open(struct spool *s, const char *dir, uint64_t segment_bytes_max, size_t client,
+               struct source_registry *sources, bool ignore_marks, struct group **ret_groups,
+               struct error *err)
+{
+    *s = (struct spool){.lock_fd = -1,
+                        .fd = -1,
+                        .segment_bytes_max = segment_bytes_max,
+                        .client = client,
+                        .sources = sources,
+                        .next_group = 1};
+    *ret_groups = NULL;
+    strmap_init(&s->seqs);
+    buf_init(&s->scratch, BUF_NO_LIMIT);
+    spool_new_id(s);
+    if (dir == NULL)
+        return 0;
+    s->dir = mem_strdup(dir);
+    int rc = file_make_dirs(dir, err);
+    if (rc == 0)
+        rc = lock_dir(s, err);
+    if (rc == 0)
+        rc = spool_load(s, ignore_marks, ret_groups, err);
+    if (rc == 0)
+        rc = spool_new_segment(s, err);
+    if (rc == 0) {
+        delete_old(s);
+        return 0;
+    }
+    mem_free(s->dir); /* goes on in memory */
+    s->dir = NULL;
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    s->lock_fd = -1;
+    spool_new_id(s);
+    return rc;
+}
+
+void spool_close(struct spool *s, bool is_clean)
+{
+    uint64_t offset;
+    if (s->fd >= 0 && is_clean) {
+        begin_record(s, SPOOL_CLOSE);
+        write_record(s, &offset);
+        fdatasync(s->fd);
+    }
+    if (s->fd >= 0)
+        close(s->fd);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    size_t at = 0;
+    void *seq;
+    while (strmap_next(&s->seqs, &at, NULL, &seq))
+        mem_free(seq);
+    strmap_deinit(&s->seqs);
+    VEC_FREE(&s->segments);
+    buf_deinit(&s->scratch);
+    mem_free(s->dir);
+    *s = (struct spool){.fd = -1, .lock_fd = -1};
+}

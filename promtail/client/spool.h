@@ -1,0 +1,56 @@
+/* promtail/client/spool.h - the journal of one client on disk: what makes a push happen once.
+ *
+ * A folder of segments.  Before a batch is sent, its group is appended: the bodies with their
+ * sequence numbers, and the marks of the sources.  After a crash the groups that were not
+ * acknowledged are sent again byte for byte under the same numbers, so that the server can tell a
+ * repeat, and reading goes on behind them.  The same file is the disk buffer for when the server is
+ * away; its bound is the client's business.
+ *
+ *   segment := record*      record := u32 length, u32 crc32c of the payload, payload
+ *   payload := u8 kind ...  HEAD opens each segment: the whole state by then
+ *                           GROUP, ACK (group, batch), CLOSE (clean end)
+ *
+ * Records are written, not synced: kill -9 loses nothing.  After a power cut the tail may be gone;
+ * then (another boot id and no CLOSE) a new source id is taken, so that no number is used twice for
+ * different lines.  Loop thread only. */
+#pragma once
+#include "base/map.h"
+#include "base/status.h"
+#include "promtail/client/group.h"
+
+struct spool_segment {
+    uint32_t number;
+    size_t n_open; /* groups in it that are not done */
+    uint64_t bytes;
+};
+
+struct spool {
+    char *dir; /* NULL: memory only */
+    int lock_fd;
+    int fd; /* of the segment being written; -1 if none */
+    VEC(struct spool_segment) segments;
+    uint64_t segment_bytes_max;
+    char id[GROUP_ID_MAX]; /* source id, hex */
+    struct strmap seqs;    /* tenant -> struct spool_seq */
+    uint64_t next_group;
+    size_t client; /* index in the marks */
+    struct source_registry *sources;
+    struct buf scratch;
+};
+
+/* Opens or makes the folder and loads what is in it: marks go to the registry, groups that were not
+ * done are returned in order.  dir NULL gives a spool that only hands out numbers.  E_EXISTS if
+ * another process has it. */
+int spool_open(struct spool *s, const char *dir, uint64_t segment_bytes_max, size_t client,
+               struct source_registry *sources, bool ignore_marks, struct group **ret_groups,
+               struct error *err);
+/* is_clean: everything was written in order (no CLOSE otherwise). */
+void spool_close(struct spool *s, bool is_clean);
+
+uint64_t spool_next_seq(struct spool *s, str tenant);
+/* Appends the group, fills where its bodies are; on failure the group stays memory only. */
+int spool_append(struct spool *s, struct group *g, struct error *err);
+void spool_ack(struct spool *s, const struct group *g, size_t batch);
+/* After the last batch of a group: its segment may be deleted. */
+void spool_group_done(struct spool *s, const struct group *g);
+int spool_read_body(struct spool *s, const struct group_batch *b, struct buf *out);
