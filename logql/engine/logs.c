@@ -1,10 +1,10 @@
 /* Log queries: the best `limit` entries of all streams.
  *
- * Entries are ordered by time, then stream, then place in the stream; backward is the exact
- * reverse.  Units are looked at in the order of their best possible time.  Each shard keeps its
- * best entries in a heap with the worst on top; a full heap gives a bound: nothing worse than its
- * top can be among the answer.  The tightest bound of all shards is shared, and when the next unit
- * cannot beat it, no later one can. */
+ * Entries are ordered by time, equal times by the hash of the stream (ascending in both directions,
+ * as Loki's merge does), then by place in the stream.  Units are looked at in the order of their
+ * best possible time.  Each shard keeps its best entries in a heap with the worst on top; a full
+ * heap gives a bound: nothing worse than its top can be among the answer.  The tightest bound of
+ * all shards is shared, and when the next unit cannot beat it, no later one can. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +15,7 @@
 struct kept_entry {
     int64_t ts_ns;
     uint64_t seq; /* place in the stream */
+    uint64_t stream_hash;
     uint32_t stream;
     size_t line_len;
     char *line; /* owned */
@@ -35,21 +36,24 @@ struct keeper {
     size_t line_bytes; /* kept */
 };
 
-/* <0 if a comes before b when read forward. */
-static int entry_cmp(const struct kept_entry *a, const struct kept_entry *b)
+/* <0 if a comes before b in the answer. */
+static int entry_cmp(const struct kept_entry *a, const struct kept_entry *b, bool is_backward)
 {
     if (a->ts_ns != b->ts_ns)
-        return a->ts_ns < b->ts_ns ? -1 : 1;
+        return (a->ts_ns < b->ts_ns) != is_backward ? -1 : 1;
+    if (a->stream_hash != b->stream_hash)
+        return a->stream_hash < b->stream_hash ? -1 : 1;
     if (a->stream != b->stream)
         return a->stream < b->stream ? -1 : 1;
-    return a->seq < b->seq ? -1 : a->seq > b->seq;
+    if (a->seq != b->seq)
+        return (a->seq < b->seq) != is_backward ? -1 : 1;
+    return 0;
 }
 
 /* True if a is wanted less than b. */
 static bool is_worse(const struct keeper *k, const struct kept_entry *a, const struct kept_entry *b)
 {
-    int c = entry_cmp(a, b);
-    return k->is_backward ? c < 0 : c > 0;
+    return entry_cmp(a, b, k->is_backward) > 0;
 }
 
 static void sift_up(struct keeper *k, size_t i)
@@ -117,6 +121,7 @@ static bool keep(struct keeper *k, const struct pipeline_result *r, int64_t ts_n
 {
     struct kept_entry e = {.ts_ns = ts_ns,
                            .seq = seq,
+                           .stream_hash = k->leaf->scan.streams[k->stream].hash,
                            .stream = k->stream,
                            .line_len = r->line.len,
                            .labels = r->labels};
@@ -282,12 +287,12 @@ static void keeper_init(struct keeper *k, struct engine_query *q, struct shard *
 
 static int cmp_entries_forward(const void *a, const void *b)
 {
-    return entry_cmp(a, b);
+    return entry_cmp(a, b, false);
 }
 
 static int cmp_entries_backward(const void *a, const void *b)
 {
-    return entry_cmp(b, a);
+    return entry_cmp(a, b, true);
 }
 
 static void sort_entries(struct kept_entry *e, size_t n, bool is_backward)

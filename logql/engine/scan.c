@@ -68,7 +68,8 @@ static bool join_stream(struct scan *s, const struct scan_params *p, struct aren
     for (size_t i = 1; i < len; i++)
         if (!is_same_block(blocks[kept - 1].ref, blocks[i].ref))
             blocks[kept++] = blocks[i];
-    *ret = (struct scan_stream){same[0].stream->labels, blocks, kept};
+    const struct labels *labels = &same[0].stream->labels;
+    *ret = (struct scan_stream){*labels, labels_hash(labels), blocks, kept};
     return true;
 }
 

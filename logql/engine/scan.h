@@ -17,6 +17,7 @@ struct scan_block {
 
 struct scan_stream {
     struct labels labels;
+    uint64_t hash; /* labels_hash(): equal times of different streams go by it, as in Loki */
     const struct scan_block *blocks; /* by time */
     size_t n_blocks;
 };

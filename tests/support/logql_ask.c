@@ -232,7 +232,9 @@ static void serve(const struct settings *set, struct fake_source *f)
         struct arena a;
         arena_init(&a, SIZE_MAX);
         struct engine_params p = {.is_step_aligned = true,
-                                  .limits = {.series_max = 500, .entries_max = 5000},
+                                  .limits = {.series_max = 500,
+                                             .entries_max = 5000,
+                                             .length_ns_max = INT64_C(721) * 3600 * 1000000000},
                                   .sources = &source,
                                   .n_sources = 1,
                                   .shards_max = set->shards,
