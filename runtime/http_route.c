@@ -87,6 +87,12 @@ void http_routes_deinit(struct http_routes *t)
     route_free(t->wrong_method);
 }
 
+void http_route_unknown(struct http_server *s, http_handler *fn, void *arg)
+{
+    s->routes.unknown->fn = fn != NULL ? fn : answer_not_found;
+    s->routes.unknown->arg = arg;
+}
+
 void http_route(struct http_server *s, const char *path, unsigned flags, const char *route,
                 size_t body_bytes_max, http_handler *fn, void *arg)
 {

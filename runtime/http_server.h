@@ -54,6 +54,10 @@ enum http_route_flags {
 void http_route(struct http_server *s, const char *path, unsigned flags, const char *route,
                 size_t body_bytes_max, http_handler *fn, void *arg);
 
+/* What answers a path without a route; NULL: 404.  A program that is not ready yet answers 503 so,
+ * and registers its routes (on the loop's thread) once it is. */
+void http_route_unknown(struct http_server *s, http_handler *fn, void *arg);
+
 str http_method(const struct http_request *r);
 str http_path(const struct http_request *r);
 str http_remote_addr(const struct http_request *r); /* "127.0.0.1:1234" */
