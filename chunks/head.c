@@ -78,19 +78,13 @@ size_t head_memory(const struct head *h)
     return r == NULL ? 0 : rows_size(r->cap, r->text_cap, r->sets_cap);
 }
 
-bool head_is_full_for(const struct head *h, int64_t ts_ns, size_t line_len)
+bool head_is_full_for(const struct head *h, int64_t ts_ns, size_t line_len, size_t block_bytes)
 {
     if (h->n == 0)
         return false;
-    size_t text_len = h->text_len + line_len + 1;
-    bool is_one_time = h->min_ns == h->max_ns && ts_ns == h->max_ns;
-    size_t factor = is_one_time ? HUGE_FACTOR : 1;
-    if (text_len > factor * BLOCK_BYTES_TARGET || h->n >= factor * BLOCK_ENTRIES_MAX)
-        /* Not between equal times, unless the block is all of one time. */
-        return is_one_time || ts_ns != h->max_ns ||
-               text_len > HUGE_FACTOR * (size_t)BLOCK_BYTES_TARGET ||
-               h->n >= HUGE_FACTOR * BLOCK_ENTRIES_MAX;
-    return false;
+    /* Not between equal times, unless the block is huge. */
+    size_t factor = ts_ns == h->max_ns ? HUGE_FACTOR : 1;
+    return h->text_len + line_len + 1 > factor * block_bytes || h->n >= factor * BLOCK_ENTRIES_MAX;
 }
 
 /* --- appending --- */
@@ -164,13 +158,33 @@ static bool set_is(const struct head *h, size_t at, const struct labels *ls)
 #define SET_INDEX(slot)     ((uint32_t)((uint64_t)(uintptr_t)(slot) >> 32) - 1)
 #define SET_AT(slot)        ((size_t)(uint32_t)(uintptr_t)(slot))
 
+/* A set used lately moves to the front of the short list. */
+static void set_remember(struct head *h, unsigned place, uint32_t index, size_t at)
+{
+    for (; place > 0; place--)
+        h->recent[place] = h->recent[place - 1];
+    h->recent[0].index = index;
+    h->recent[0].at = (uint32_t)at;
+}
+
 /* Index of the entry's set, adding it if it is new (room is reserved). */
 static uint32_t set_index(struct head *h, const struct labels *ls)
 {
+    unsigned n_recent = MIN(h->n_sets, HEAD_RECENT_SETS);
+    for (unsigned i = 0; i < n_recent; i++)
+        if (set_is(h, h->recent[i].at, ls)) {
+            uint32_t index = h->recent[i].index;
+            set_remember(h, i, index, h->recent[i].at);
+            return index;
+        }
     uint64_t hash = labels_hash(ls);
     void *slot = u64map_get(&h->set_by_hash, hash);
-    if (slot != NULL && set_is(h, SET_AT(slot), ls))
+    if (slot != NULL && set_is(h, SET_AT(slot), ls)) {
+        set_remember(h, n_recent == HEAD_RECENT_SETS ? n_recent - 1 : n_recent, SET_INDEX(slot),
+                     SET_AT(slot));
         return SET_INDEX(slot);
+    }
+    set_remember(h, n_recent == HEAD_RECENT_SETS ? n_recent - 1 : n_recent, h->n_sets, h->sets_len);
     if (slot == NULL && h->set_by_hash.len < SETS_HASH_MAX)
         u64map_put(&h->set_by_hash, hash, SET_SLOT(h->n_sets, h->sets_len));
     struct buf out;

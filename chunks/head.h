@@ -16,6 +16,9 @@
 
 struct head_rows; /* the buffer, counted */
 
+/* Sets looked at before hashing: the six levels there are. */
+#define HEAD_RECENT_SETS 6u
+
 struct head {
     struct head_rows *rows; /* NULL when empty and never used */
     uint32_t n;
@@ -26,9 +29,11 @@ struct head {
         set_by_hash; /* hash of a set's bytes -> index + 1; of those that did not collide */
     uint64_t meta_bytes;
     int64_t min_ns, max_ns;
-    bool is_sorted;    /* rows are in time order and hold no duplicates */
-    uint32_t last_set; /* what the last entry had */
-    bool has_meta;     /* besides detected_level */
+    bool is_sorted; /* rows are in time order and hold no duplicates */
+    struct {
+        uint32_t index, at;
+    } recent[HEAD_RECENT_SETS]; /* sets used lately, newest first; min(n_sets, size) of them */
+    bool has_meta;              /* besides detected_level */
 };
 
 void head_init(struct head *h);
@@ -38,9 +43,9 @@ static inline bool head_is_empty(const struct head *h)
     return h->n == 0;
 }
 /* True if the head must be cut before an entry with this time and line length is appended: a block
- * holds BLOCK_BYTES_TARGET of lines and BLOCK_ENTRIES_MAX entries, several times that when all have
- * the same time. */
-bool head_is_full_for(const struct head *h, int64_t ts_ns, size_t line_len);
+ * holds block_bytes of lines (usually BLOCK_BYTES_TARGET) and BLOCK_ENTRIES_MAX entries, several
+ * times that when it would else end between equal times. */
+bool head_is_full_for(const struct head *h, int64_t ts_ns, size_t line_len, size_t block_bytes);
 /* Appends a copy.  0; E_EXISTS: an exact duplicate, dropped; E_NO_MEMORY. */
 int head_append(struct head *h, const struct entry *e);
 /* Bytes of memory held. */

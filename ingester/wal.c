@@ -45,6 +45,7 @@ struct wal {
     int fd;
     uint64_t end;       /* position behind the last record */
     uint64_t synced_to; /* what is known to be on the disk */
+    uint64_t replay_at; /* old records from here on are not applied yet; WAL_POS_NONE: all are */
     bool is_broken;     /* half a record could not be taken back: begin a new file */
     bool is_full;       /* the last append failed; for one log line, not one a push */
     bool is_stopping;
@@ -242,6 +243,7 @@ int wal_open(const struct wal_config *config, struct wal **ret, struct error *er
     }
     w->has_thread = true;
     w->synced_to = w->end;
+    w->replay_at = w->segments.items[0].from;
     *ret = w;
     return 0;
 }
@@ -389,7 +391,7 @@ void wal_applied(struct wal *w, uint64_t pos)
 uint64_t wal_applied_to(struct wal *w)
 {
     pthread_mutex_lock(&w->lock);
-    uint64_t pos = w->end;
+    uint64_t pos = MIN(w->end, w->replay_at);
     for (size_t i = 0; i < w->pending.len; i++)
         pos = MIN(pos, w->pending.items[i]);
     pthread_mutex_unlock(&w->lock);
@@ -434,6 +436,13 @@ uint64_t wal_oldest_end(struct wal *w)
 }
 
 /* --- replay --- */
+
+void wal_replayed_to(struct wal *w, uint64_t pos)
+{
+    pthread_mutex_lock(&w->lock);
+    w->replay_at = pos;
+    pthread_mutex_unlock(&w->lock);
+}
 
 /* Length of the whole record at the start of `bytes`, its type and payload; 0 if there is none. */
 static size_t record_get(str bytes, enum wal_record_type *ret_type, str *ret_payload)

@@ -46,6 +46,10 @@ void wal_close(struct wal *w);
 int wal_replay(struct wal *w, int type, bool cut, wal_replay_record *fn, void *arg,
                struct wal_replay_stats *stats);
 
+/* Old records before `pos` have been applied, WAL_POS_NONE: all of them; until it is told so the
+ * log keeps every file. */
+void wal_replayed_to(struct wal *w, uint64_t pos);
+
 /* Appends a record made of pieces.  E_NO_SPACE, E_IO: nothing was appended.  *ret_pos is where it
  * begins; the caller must call wal_applied() with it. */
 int wal_append(struct wal *w, enum wal_record_type type, const str *pieces, size_t n_pieces,
