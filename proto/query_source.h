@@ -9,6 +9,10 @@
  * by the asker and equal (time, line) pairs count once; two refs with the same chunk_id and index
  * are the same block.
  *
+ * Ask the ingester before the store: a chunk is in the store before it leaves memory, so with that
+ * order nothing is missed (and what is in both has the same chunk_id and index).  The labels of a
+ * selected stream, and views that read() gave, live no longer than the selection.
+ *
  * Threads: all functions may be called from any worker; several workers may read blocks of one
  * selection at once, each into its own block_buf.  Direct implementations: ingester/, querier/. */
 #pragma once
