@@ -37,8 +37,15 @@ struct server {
     struct query_source *store_source;
     struct distributor *distributor;
     struct querier *querier;
+    bool is_starting; /* a worker replays the log */
+    bool is_http_stopped;
+    int start_code; /* what it found */
+    struct error start_error;
     int exit_status;
 };
+
+static void on_stop(void *arg);
+static void end_when_quiet(struct server *s);
 
 static int say(const char *fmt, const char *what)
 {
@@ -117,27 +124,22 @@ static int open_store(struct server *s, struct error *err)
     return store_open(&config, &s->store, err);
 }
 
-static void on_replayed(void *arg)
+/* Until the log is replayed a push must not be refused for good: 503 makes clients come again. */
+static void answer_starting(void *arg, struct http_request *r)
 {
-    struct server *s = arg;
-    atomic_store(&s->admin.is_ready, true);
-    log_info("loge", "ready");
+    (void)arg;
+    http_reply_header(r, "Retry-After", STR("1"));
+    http_reply(r, 503, "text/plain; charset=utf-8", STR("loge is starting: replaying the log\n"));
 }
 
-static int start_services(struct server *s, struct error *err)
+static void wire(struct server *s)
 {
-    struct ingester_deps deps = {
-        .loop = s->loop, .workers = s->push_workers, .store = s->store, .limits = s->limits};
-    int rc = ingester_new(&s->config.ingester, &deps, &s->ingester, err);
-    if (rc != 0)
-        return rc;
     s->store_source = store_source_new(s->store);
     struct distributor_config d = {.limits = s->limits, .auth_enabled = s->config.auth_enabled};
     s->distributor = distributor_new(&d);
-    rc = distributor_add_ingester(s->distributor, "ingester-0", "127.0.0.1",
-                                  ingester_sink(s->ingester));
-    if (rc != 0)
-        return error_set(err, rc, "the ring refused its only ingester");
+    int rc = distributor_add_ingester(s->distributor, "ingester-0", "127.0.0.1",
+                                      ingester_sink(s->ingester));
+    ASSERT(rc == 0); /* the ring is empty */
     /* Memory before store: what is flushed between the two questions is then in at least one. */
     struct query_source *sources[] = {ingester_source(s->ingester), s->store_source};
     struct querier_config q = {
@@ -147,18 +149,49 @@ static int start_services(struct server *s, struct error *err)
         .auth_enabled = s->config.auth_enabled,
         .sources = sources,
         .n_sources = ARRAY_LEN(sources),
-        .concurrent_max = (size_t)s->config.query_max_concurrent,
     };
     s->querier = querier_new(&q);
-    admin_routes(&s->admin, s->http);
     distributor_routes(s->distributor, s->http);
     ingester_routes(s->ingester, s->http);
     querier_routes(s->querier, s->http);
-    ingester_start(s->ingester, on_replayed, s);
-    return 0;
+}
+
+/* Replaying reads the disk for a while: on a worker. */
+static void start_ingester(void *arg)
+{
+    struct server *s = arg;
+    struct ingester_options o = {
+        .config = &s->config.ingester, .limits = s->limits, .store = s->store};
+    s->start_code = ingester_new(&o, &s->ingester, &s->start_error);
+}
+
+static void on_ingester_started(void *arg)
+{
+    struct server *s = arg;
+    s->is_starting = false;
+    if (s->start_code != 0) {
+        log_error("loge", "cannot start", LOG_C("err", s->start_error.text));
+        s->exit_status = 1;
+        on_stop(s);
+    } else if (atomic_load(&s->admin.is_stopping)) {
+        end_when_quiet(s); /* the stop came first and has waited for this */
+    } else {
+        wire(s);
+        http_route_unknown(s->http, NULL, NULL);
+        atomic_store(&s->admin.is_ready, true);
+        log_info("loge", "ready");
+    }
 }
 
 /* --- stop: from the door inwards --- */
+
+/* Flushing what the configuration wants flushed may take a while: on a worker. */
+static void stop_ingester(void *arg)
+{
+    struct server *s = arg;
+    ingester_stop(s->ingester);
+    s->ingester = NULL;
+}
 
 static void on_ingester_stopped(void *arg)
 {
@@ -167,21 +200,29 @@ static void on_ingester_stopped(void *arg)
     loop_stop(s->loop);
 }
 
+/* Once no request is left and no replay runs. */
+static void end_when_quiet(struct server *s)
+{
+    if (s->is_starting || !s->is_http_stopped)
+        return;
+    int rc = workers_submit(s->push_workers, stop_ingester, on_ingester_stopped, s);
+    ASSERT(rc == 0); /* nothing is left that could fill the queue */
+}
+
 static void on_http_stopped(void *arg)
 {
     struct server *s = arg;
-    if (s->ingester != NULL)
-        ingester_stop(s->ingester, on_ingester_stopped, s);
-    else
-        loop_stop(s->loop);
+    s->is_http_stopped = true;
+    end_when_quiet(s);
 }
 
 static void on_stop(void *arg)
 {
     struct server *s = arg;
+    if (atomic_exchange(&s->admin.is_stopping, true))
+        return;
     log_info("loge", "stopping");
     atomic_store(&s->admin.is_ready, false);
-    atomic_store(&s->admin.is_stopping, true);
     loop_timer_stop(s->overrides_timer);
     if (s->querier != NULL)
         querier_stop(s->querier); /* closes tails, ends queries that run */
@@ -205,41 +246,43 @@ static void free_all(struct server *s)
     loop_free(s->loop);
 }
 
+/* What can fail fast, before the loop runs: the port, the data directory. */
+static int start(struct server *s, struct error *err)
+{
+    int rc = load_overrides(s, err);
+    if (rc == 0)
+        rc = open_store(s, err);
+    if (rc == 0)
+        rc = start_http(s, err);
+    if (rc != 0)
+        return rc;
+    admin_routes(&s->admin, s->http);
+    http_route_unknown(s->http, answer_starting, NULL);
+    uint64_t period_ms = (uint64_t)(s->config.runtime_config_period_ns / NS_PER_MS);
+    if (s->config.runtime_config_file[0] != '\0')
+        loop_timer_start(s->overrides_timer, period_ms, period_ms);
+    s->is_starting = true;
+    return workers_submit(s->push_workers, start_ingester, on_ingester_started, s);
+}
+
 static int serve(struct server *s)
 {
     struct error err = {0};
     s->limits = limits_set_new(&s->config.limits);
-    if (load_overrides(s, &err) != 0) {
-        limits_set_free(s->limits);
-        return say("loge: %s\n", err.text);
-    }
     s->loop = loop_new();
     s->push_workers = workers_new(s->loop, 0, PUSH_QUEUE_MAX);
     s->query_workers = workers_new(s->loop, 0, QUERY_QUEUE_MAX);
     s->overrides_timer = loop_timer_new(s->loop, on_overrides_timer, s);
-    int rc = start_http(s, &err);
-    if (rc == 0) {
-        rc = open_store(s, &err);
-        if (rc == 0)
-            rc = start_services(s, &err);
-        if (rc != 0)
-            http_server_stop(s->http, 0, on_http_stopped, s);
-    }
-    if (rc != 0) {
-        log_error("loge", "cannot start", LOG_C("err", err.text));
-        s->exit_status = 1;
-    } else {
-        uint64_t period_ms = (uint64_t)(s->config.runtime_config_period_ns / NS_PER_MS);
-        if (s->config.runtime_config_file[0] != '\0')
-            loop_timer_start(s->overrides_timer, period_ms, period_ms);
+    if (start(s, &err) == 0) {
         log_info("loge", "listening", LOG_U("port", http_server_port(s->http)),
                  LOG_C("data", s->config.data_dir), LOG_C("version", LOGE_VERSION));
+        loop_signals(s->loop, on_stop, NULL, s);
+    } else {
+        log_error("loge", "cannot start", LOG_C("err", err.text));
+        s->exit_status = 1;
+        loop_stop(s->loop);
     }
-    if (s->http != NULL) {
-        if (rc == 0)
-            loop_signals(s->loop, on_stop, NULL, s);
-        loop_run(s->loop);
-    }
+    loop_run(s->loop);
     free_all(s);
     return s->exit_status;
 }
