@@ -54,7 +54,8 @@ bool pipeline_keeps_all(const struct pipeline *p);
 
 /* ---- label sets ---- */
 
-/* A distinct label set of results, interned by one run: equal sets have one address.  Lives until
+/* A distinct label set of results, interned by one run: equal sets have one address (in log queries
+ * as long as each label has the same origin).  Values may be empty.  Lives until
  * pipeline_run_forget() or pipeline_run_free(). */
 struct pipeline_labels {
     struct labels all;                  /* sorted by name; the series of a sample */
@@ -79,6 +80,9 @@ struct pipeline_stream {
      * and in its structured metadata: counts (and, if the pipeline is PIPELINE_BYTES, bytes) may
      * come from footers. */
     struct pipeline_labels *constant;
+    /* The same for entries whose structured metadata is detected_level at most (blocks without
+     * BLOCK_REF_HAS_META); not NULL whenever `constant` is. */
+    struct pipeline_labels *constant_if_plain;
 };
 
 /* Says which stream the next blocks belong to; `stream` must live until the next call. */
@@ -105,9 +109,13 @@ bool pipeline_run_next(struct pipeline_run *run, struct pipeline_result *ret);
 bool pipeline_run_entry(struct pipeline_run *run, int64_t ts_ns, str line,
                         const struct labels *meta, struct pipeline_result *ret);
 
-/* 0, or the status that ended the run: E_INTERNAL where Loki fails the whole query (a JSON object
- * with an empty key), E_LIMIT when the label sets take more memory than a run may hold. */
+/* 0, or the status that ended the run: E_LIMIT when lines have more label names than a run may
+ * hold. */
 int pipeline_run_error(const struct pipeline_run *run, struct error *err);
+
+/* 0, or E_INTERNAL with Loki's text if a set holds a label without a name (from a JSON object with
+ * an empty key): Loki fails a query that would answer with such a set. */
+int pipeline_labels_check(const struct labels *all, struct error *err);
 
 /* Forgets all label sets: their pointers die.  For log queries between blocks, once what is kept
  * has been copied; bytes held: pipeline_run_label_bytes(). */

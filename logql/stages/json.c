@@ -1,0 +1,128 @@
+/* logql/stages/json.c - | json: every member of the object becomes a label; nested names are joined
+ * with '_', arrays and null are passed over.
+ *
+ * The first of equal names stays; a fault in the text sets __error__ and leaves the labels found
+ * before it.  When the query names the labels it wants, the walk ends as soon as it has them all,
+ * and what stands behind is never looked at. */
+#include "logql/stages/json_lax.h"
+#include "logql/stages/label_key.h"
+#include "logql/stages/stage.h"
+
+/* Objects nested deeper than this are passed over: the walk reads each level's text anew. */
+#define JSON_STAGE_DEPTH_MAX 128
+
+struct json_local {
+    struct key_cache *keys;
+    struct buf prefix; /* the names of the objects around, joined */
+};
+
+struct json_walk {
+    struct json_local *local;
+    struct labels_builder *labels;
+    struct arena *arena;
+    json_lax_error error;
+};
+
+static int json_compile(const struct stage *s, struct arena *a, void **ret, struct error *err)
+{
+    (void)s, (void)a, (void)err;
+    *ret = NULL;
+    return 0;
+}
+
+static void *json_local_new(const void *stage, struct labels_builder *b)
+{
+    (void)stage, (void)b;
+    struct json_local *l = mem_zalloc(sizeof *l);
+    l->keys = key_cache_new();
+    buf_init(&l->prefix, BUF_NO_LIMIT);
+    return l;
+}
+
+static void json_local_free(void *local)
+{
+    struct json_local *l = local;
+    key_cache_free(l->keys);
+    buf_deinit(&l->prefix);
+    mem_free(l);
+}
+
+/* Appends the name of a member to the prefix; blank names add nothing. */
+static void append_part(struct buf *prefix, str key)
+{
+    size_t before = prefix->len;
+    if (before > 0)
+        buf_append_char(prefix, '_');
+    size_t joined = prefix->len;
+    label_key_append(prefix, key, before == 0);
+    if (prefix->len == joined)
+        prefix->len = before;
+}
+
+static uint32_t member_id(struct json_walk *w, str key, unsigned depth)
+{
+    if (depth == 0)
+        return key_cache_id(w->local->keys, w->labels, key);
+    struct buf *prefix = &w->local->prefix;
+    size_t before = prefix->len;
+    append_part(prefix, key);
+    uint32_t id = label_name_id(w->labels, buf_str(prefix));
+    prefix->len = before;
+    return id;
+}
+
+static void set_member(struct json_walk *w, str key, const struct json_lax_value *v, unsigned depth)
+{
+    uint32_t id = label_key_target(w->labels, member_id(w, key, depth));
+    if (id == NAME_NONE)
+        return;
+    str value = v->kind == LAX_STRING ? json_lax_label_value(v->text, w->arena) : v->text;
+    labels_builder_set(w->labels, id, value);
+}
+
+/* Walks one object; false: stop. */
+static bool walk_object(struct json_walk *w, str text, unsigned depth)
+{
+    struct json_lax_object o = json_lax_object(text);
+    struct json_lax_value v;
+    str key;
+    while (json_lax_next(&o, w->arena, &key, &v)) {
+        if (v.kind == LAX_OBJECT) {
+            size_t before = w->local->prefix.len;
+            append_part(&w->local->prefix, key);
+            bool is_wanted = labels_builder_is_prefix_wanted(w->labels, buf_str(&w->local->prefix));
+            if (is_wanted && depth < JSON_STAGE_DEPTH_MAX && !walk_object(w, v.text, depth + 1))
+                return false;
+            w->local->prefix.len = before;
+            continue;
+        }
+        if (v.kind != LAX_ARRAY && v.kind != LAX_NULL)
+            set_member(w, key, &v, depth);
+        if (labels_builder_has_all(w->labels))
+            return false;
+    }
+    w->error = o.error;
+    return o.error == NULL;
+}
+
+static bool json_run(const void *stage, void *local, struct stage_line *line)
+{
+    (void)stage;
+    struct labels_builder *labels = line->labels;
+    if (labels_builder_wants_none(labels))
+        return true;
+    struct json_walk w = {.local = local, .labels = labels, .arena = line->arena};
+    w.local->prefix.len = 0;
+    walk_object(&w, line->text, 0);
+    if (w.error != NULL)
+        labels_builder_fail(labels, ERROR_JSON, str_c(w.error));
+    return true;
+}
+
+const struct stage_ops stage_json = {
+    .name = "json",
+    .compile = json_compile,
+    .local_new = json_local_new,
+    .local_free = json_local_free,
+    .run = json_run,
+};

@@ -1,0 +1,361 @@
+#include "logql/stages/json_lax.h"
+
+#include "base/utf8.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+const char json_lax_bad_json[] = "Malformed JSON error";
+const char json_lax_bad_object[] = "Value looks like object, but can't find closing '}' symbol";
+const char json_lax_bad_array[] = "Value is array, but can't find closing ']' symbol";
+const char json_lax_bad_string[] = "Value is string, but can't find closing '\"' symbol";
+const char json_lax_bad_escape[] = "Encountered an invalid escape sequence in a string";
+const char json_lax_bad_value[] = "Unknown value type";
+
+static inline bool is_blank(char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+size_t json_lax_token(str text, size_t from)
+{
+    for (; from < text.len; from++)
+        if (!is_blank(text.ptr[from]))
+            return from;
+    return STR_NPOS;
+}
+
+/* First quote or backslash from `at` on; text.len if there is none. */
+static inline size_t quote_or_backslash(str text, size_t at)
+{
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    for (; at + 16 <= text.len; at += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(text.ptr + at));
+        int hits =
+            _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)));
+        if (hits != 0)
+            return at + (size_t)__builtin_ctz((unsigned)hits);
+    }
+#endif
+    while (at < text.len && text.ptr[at] != '"' && text.ptr[at] != '\\')
+        at++;
+    return at;
+}
+
+size_t json_lax_string_end(str text, size_t from, bool *ret_escape)
+{
+    *ret_escape = false;
+    for (size_t at = from; (at = quote_or_backslash(text, at)) < text.len; at += 2) {
+        if (text.ptr[at] == '"')
+            return at + 1;
+        *ret_escape = true;
+    }
+    return STR_NPOS;
+}
+
+size_t json_lax_block_end(str text, size_t from)
+{
+    char open = text.ptr[from], close = open == '{' ? '}' : ']';
+    size_t level = 0;
+    bool ignored;
+    for (size_t at = from; at < text.len; at++) {
+        char c = text.ptr[at];
+        if (c == '"') {
+            at = json_lax_string_end(text, at + 1, &ignored);
+            if (at == STR_NPOS)
+                return STR_NPOS;
+            at--;
+        } else if (c == open) {
+            level++;
+        } else if (c == close && --level == 0) {
+            return at + 1;
+        }
+    }
+    return STR_NPOS;
+}
+
+static size_t token_end(str text, size_t at)
+{
+    while (at < text.len && !is_blank(text.ptr[at]) && text.ptr[at] != ',' && text.ptr[at] != '}' &&
+           text.ptr[at] != ']')
+        at++;
+    return at;
+}
+
+static json_lax_error read_word(str text, size_t at, struct json_lax_value *ret)
+{
+    ret->end = token_end(text, at);
+    ret->text = str_sub(text, at, ret->end);
+    char c = text.ptr[at];
+    if ((c >= '0' && c <= '9') || c == '-') {
+        ret->kind = LAX_NUMBER;
+        return NULL;
+    }
+    if (str_eq(ret->text, STR("true")) || str_eq(ret->text, STR("false"))) {
+        ret->kind = LAX_BOOL;
+        return NULL;
+    }
+    ret->kind = LAX_NULL;
+    return str_eq(ret->text, STR("null")) ? NULL : json_lax_bad_value;
+}
+
+static json_lax_error read_block(str text, size_t at, struct json_lax_value *ret)
+{
+    bool is_object = text.ptr[at] == '{';
+    ret->kind = is_object ? LAX_OBJECT : LAX_ARRAY;
+    ret->end = json_lax_block_end(text, at);
+    if (ret->end == STR_NPOS)
+        return is_object ? json_lax_bad_object : json_lax_bad_array;
+    ret->text = str_sub(text, at, ret->end);
+    return NULL;
+}
+
+json_lax_error json_lax_read(str text, size_t from, struct json_lax_value *ret)
+{
+    size_t at = json_lax_token(text, from);
+    if (at == STR_NPOS)
+        return json_lax_bad_json;
+    ret->has_escape = false;
+    switch (text.ptr[at]) {
+    case '"':
+        ret->kind = LAX_STRING;
+        ret->end = json_lax_string_end(text, at + 1, &ret->has_escape);
+        if (ret->end == STR_NPOS)
+            return json_lax_bad_string;
+        ret->text = str_sub(text, at + 1, ret->end - 1);
+        return NULL;
+    case '{':
+    case '[':
+        return read_block(text, at, ret);
+    default:
+        return read_word(text, at, ret);
+    }
+}
+
+static bool fail(struct json_lax_object *o, json_lax_error error)
+{
+    o->error = error;
+    o->is_done = true;
+    return false;
+}
+
+/* Goes to the next token; at the end of the text that is the given error. */
+static bool go_on(struct json_lax_object *o, json_lax_error at_end)
+{
+    o->at = json_lax_token(o->text, o->at);
+    return o->at != STR_NPOS || fail(o, at_end);
+}
+
+static bool is_at(const struct json_lax_object *o, char c)
+{
+    return o->text.ptr[o->at] == c;
+}
+
+/* Stands behind the comma or the brace before a key: true if there is a key. */
+static bool begin_member(struct json_lax_object *o)
+{
+    if (!o->is_begun) {
+        o->is_begun = true;
+        if (!go_on(o, json_lax_bad_object))
+            return false;
+        if (!is_at(o, '{'))
+            return fail(o, json_lax_bad_object);
+        o->at++;
+        if (!go_on(o, json_lax_bad_json))
+            return false;
+    } else {
+        /* Whatever ends here before the object does is told as an array; so does Loki's parser. */
+        if (!go_on(o, json_lax_bad_array))
+            return false;
+        if (is_at(o, ',')) {
+            o->at++;
+            if (!go_on(o, json_lax_bad_array))
+                return false;
+        } else if (!is_at(o, '}')) {
+            return fail(o, json_lax_bad_object);
+        }
+    }
+    o->is_done = is_at(o, '}');
+    if (!o->is_done && !is_at(o, '"'))
+        return fail(o, json_lax_bad_object);
+    return !o->is_done;
+}
+
+bool json_lax_next(struct json_lax_object *o, struct arena *a, str *ret_key,
+                   struct json_lax_value *ret_value)
+{
+    if (o->is_done || !begin_member(o))
+        return false;
+    bool has_escape;
+    size_t from = o->at + 1;
+    o->at = json_lax_string_end(o->text, from, &has_escape);
+    if (o->at == STR_NPOS)
+        return fail(o, json_lax_bad_json);
+    *ret_key = str_sub(o->text, from, o->at - 1);
+    if (has_escape) {
+        *ret_key = json_lax_unescape(*ret_key, a);
+        if (ret_key->ptr == NULL)
+            return fail(o, json_lax_bad_escape);
+    }
+    if (!go_on(o, json_lax_bad_json))
+        return false;
+    if (!is_at(o, ':'))
+        return fail(o, json_lax_bad_json);
+    json_lax_error error = json_lax_read(o->text, o->at + 1, ret_value);
+    if (error != NULL)
+        return fail(o, error);
+    o->at = ret_value->end;
+    return true;
+}
+
+size_t json_lax_array(str text, json_lax_element *fn, void *arg)
+{
+    size_t at = json_lax_token(text, 0);
+    if (at == STR_NPOS)
+        return STR_NPOS;
+    size_t next = json_lax_token(text, at + 1);
+    if (next == STR_NPOS)
+        return at + 1;
+    at = next;
+    if (text.ptr[at] == ']')
+        return at;
+    for (size_t index = 0;; index++) {
+        struct json_lax_value v;
+        if (json_lax_read(text, at, &v) != NULL)
+            return at;
+        fn(arg, index, &v, v.end - v.text.len);
+        at = v.end;
+        next = json_lax_token(text, at);
+        if (next == STR_NPOS)
+            return at;
+        at = next;
+        if (text.ptr[at] != ',')
+            return at;
+        at++;
+    }
+}
+
+static int hex4(const char *p)
+{
+    int v = 0;
+    for (int i = 0; i < 4; i++) {
+        char c = p[i];
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
+        if (digit < 0)
+            return -1;
+        v = v << 4 | digit;
+    }
+    return v;
+}
+
+/* Reads \uXXXX, or a pair of them, at `raw`; returns the bytes taken, 0 if malformed.  Of a pair
+ * the second half is not asked for its \u, only for hex digits in the right place. */
+static size_t read_unicode(str raw, uint32_t *ret_rune)
+{
+    int high = raw.len >= 6 ? hex4(raw.ptr + 2) : -1;
+    if (high < 0)
+        return 0;
+    if (high < 0xD800 || high > 0xDFFF) {
+        *ret_rune = (uint32_t)high;
+        return 6;
+    }
+    int low = raw.len >= 12 ? hex4(raw.ptr + 8) : -1;
+    if (low < 0xDC00)
+        return 0;
+    *ret_rune = (uint32_t)(0x10000 + (high - 0xD800) * 0x400 + (low - 0xDC00));
+    return 12;
+}
+
+/* Writes what the escape at `raw` stands for; returns the bytes taken, 0 if malformed. */
+static size_t read_escape(str raw, char *out, size_t *ret_n)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    if (raw.len < 2)
+        return 0;
+    if (raw.ptr[1] == 'u') {
+        uint32_t rune = 0;
+        size_t n = read_unicode(raw, &rune);
+        if (n > 0)
+            *ret_n = utf8_encode(out, rune);
+        return n;
+    }
+    const char *at = raw.ptr[1] == '\0' ? NULL : strchr(from, raw.ptr[1]);
+    if (at == NULL)
+        return 0;
+    *out = to[at - from];
+    *ret_n = 1;
+    return 2;
+}
+
+str json_lax_unescape(str raw, struct arena *a)
+{
+    if (raw.len == 0 || memchr(raw.ptr, '\\', raw.len) == NULL)
+        return raw;
+    char *out = arena_alloc(a, raw.len); /* an escape is never shorter than what it stands for */
+    size_t n = 0;
+    while (raw.len > 0) {
+        size_t plain = str_find_char(raw, '\\');
+        if (plain == STR_NPOS)
+            plain = raw.len;
+        memcpy(out + n, raw.ptr, plain);
+        n += plain;
+        raw = str_from(raw, plain);
+        if (raw.len == 0)
+            break;
+        size_t written = 0, taken = read_escape(raw, out + n, &written);
+        if (taken == 0)
+            return str_make(NULL, 0);
+        n += written;
+        raw = str_from(raw, taken);
+    }
+    return str_make(out, n);
+}
+
+static bool is_ascii(str s)
+{
+    uint64_t high = 0, word;
+    size_t i = 0;
+    for (; i + 8 <= s.len; i += 8) {
+        memcpy(&word, s.ptr + i, 8);
+        high |= word;
+    }
+    for (; i < s.len; i++)
+        high |= (unsigned char)s.ptr[i];
+    return (high & 0x8080808080808080u) == 0;
+}
+
+str label_value_clean(str value, struct arena *a)
+{
+    if (is_ascii(value))
+        return value;
+    uint32_t rune;
+    size_t n, bad = 0;
+    for (str s = value; s.len > 0; s = str_from(s, n)) {
+        n = utf8_decode(s, &rune);
+        bad += rune == RUNE_ERROR; /* U+FFFD spelled out counts too */
+    }
+    if (bad == 0)
+        return value;
+    char *out = arena_alloc(a, value.len), *to = out;
+    for (str s = value; s.len > 0; s = str_from(s, n)) {
+        n = utf8_decode(s, &rune);
+        if (rune == RUNE_ERROR) {
+            *to++ = ' ';
+        } else {
+            memcpy(to, s.ptr, n);
+            to += n;
+        }
+    }
+    return str_make(out, (size_t)(to - out));
+}
+
+str json_lax_label_value(str raw, struct arena *a)
+{
+    str value = json_lax_unescape(raw, a);
+    return value.ptr == NULL ? STR_EMPTY : label_value_clean(value, a);
+}

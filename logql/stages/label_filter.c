@@ -1,0 +1,215 @@
+/* logql/stages/label_filter.c - | level="error" and (size > 10KB or ip = ip("10.0.0.0/8")).
+ *
+ * A value that cannot be converted sets __error__ and lets the line pass; a label that is absent
+ * lets it pass only where it is compared as a string.  Both sides of `and` are always looked at,
+ * since either may set __error__. */
+#include "base/bytesize.h"
+#include "base/duration.h"
+#include "base/gofmt.h"
+#include "logql/stages/ip.h"
+#include "logql/stages/regex_shape.h"
+#include "logql/stages/stage.h"
+
+/* The tree as an array: a node's numbers of names stand in the local at the same place. */
+struct filter_node {
+    const struct label_filter *f;
+    uint32_t left, right; /* AND, OR */
+    str name;
+    struct ip_filter ip;      /* IP */
+    struct regex_shape shape; /* MATCHER with a regex */
+};
+
+struct filter_stage {
+    struct filter_node *nodes;
+    uint32_t n; /* the root is node 0 */
+};
+
+static uint32_t count_nodes(const struct label_filter *f)
+{
+    if (f->kind != LABEL_FILTER_AND && f->kind != LABEL_FILTER_OR)
+        return 1;
+    return 1 + count_nodes(f->pair.left) + count_nodes(f->pair.right);
+}
+
+static int add_node(struct filter_stage *st, const struct label_filter *f, struct arena *a,
+                    uint32_t *ret, struct error *err)
+{
+    uint32_t at = st->n++;
+    struct filter_node *node = &st->nodes[at];
+    int r = 0;
+    node->f = f;
+    switch (f->kind) {
+    case LABEL_FILTER_AND:
+    case LABEL_FILTER_OR:
+        r = add_node(st, f->pair.left, a, &node->left, err);
+        if (r == 0)
+            r = add_node(st, f->pair.right, a, &node->right, err);
+        break;
+    case LABEL_FILTER_MATCHER:
+        node->name = f->matcher->name;
+        if (f->matcher->op == MATCH_RE || f->matcher->op == MATCH_NRE)
+            regex_shape_parse(f->matcher->value, REGEX_SHAPE_LABEL, a, &node->shape);
+        break;
+    case LABEL_FILTER_IP:
+        node->name = f->ip.name;
+        r = ip_filter_parse(f->ip.pattern, &node->ip, err);
+        break;
+    default:
+        node->name = f->cmp.name;
+    }
+    *ret = at;
+    return r;
+}
+
+/* The tree is at most LOGQL_DEPTH_MAX deep: the parser has seen to it. */
+int filter_tree_compile(const struct label_filter *f, struct arena *a, void **ret,
+                        struct error *err)
+{
+    struct filter_stage *st = ARENA_NEW(a, struct filter_stage);
+    uint32_t root;
+    st->nodes = ARENA_ARRAY(a, struct filter_node, count_nodes(f));
+    *ret = st;
+    return add_node(st, f, a, &root, err);
+}
+
+static int filter_compile(const struct stage *s, struct arena *a, void **ret, struct error *err)
+{
+    return filter_tree_compile(s->filter, a, ret, err);
+}
+
+static void *filter_local_new(const void *stage, struct labels_builder *b)
+{
+    const struct filter_stage *st = stage;
+    uint32_t *ids = mem_array(st->n, sizeof *ids);
+    for (uint32_t i = 0; i < st->n; i++)
+        ids[i] = labels_builder_id(b, st->nodes[i].name);
+    return ids;
+}
+
+static bool order_passes(enum cmp_op op, bool is_less, bool is_equal, bool is_greater)
+{
+    switch (op) {
+    case CMP_EQ:
+        return is_equal;
+    case CMP_NE:
+        return !is_equal;
+    case CMP_GT:
+        return is_greater;
+    case CMP_GE:
+        return is_greater || is_equal;
+    case CMP_LT:
+        return is_less;
+    case CMP_LE:
+        return is_less || is_equal;
+    }
+    return false;
+}
+
+#define PASSES(op, x, y) order_passes(op, (x) < (y), (x) == (y), (x) > (y))
+
+/* Converts the value; anything but 0 comes with a text in err. */
+static int compare(const struct label_filter *f, str value, bool *ret_passes, struct error *err)
+{
+    int r;
+    if (f->kind == LABEL_FILTER_DURATION) {
+        int64_t ns = 0;
+        r = duration_parse_go(value, &ns, err);
+        *ret_passes = PASSES(f->cmp.op, ns, f->cmp.duration_ns);
+    } else if (f->kind == LABEL_FILTER_BYTES) {
+        uint64_t bytes = 0;
+        r = bytesize_parse(value, &bytes, err);
+        *ret_passes = PASSES(f->cmp.op, bytes, f->cmp.bytes);
+    } else {
+        double number = 0;
+        r = goparse_float(value, &number);
+        if (r != 0)
+            goparse_error(err, "ParseFloat", value, r);
+        *ret_passes = PASSES(f->cmp.op, number, f->cmp.number);
+    }
+    return r;
+}
+
+static bool compare_label(const struct label_filter *f, uint32_t id, struct stage_line *line)
+{
+    str value;
+    bool passes;
+    if (!labels_builder_get(line->labels, id, &value))
+        return false;
+    struct error err;
+    err.code = 0;
+    if (compare(f, value, &passes, &err) == 0)
+        return passes;
+    if (line->labels->error.len == 0) { /* an earlier error says more */
+        line->labels->error = ERROR_LABEL_FILTER;
+        line->labels->error_details = arena_str(line->arena, str_c(err.text));
+    }
+    return true;
+}
+
+static bool match_label(const struct filter_node *node, uint32_t id, struct stage_line *line)
+{
+    const struct labels_builder *b = line->labels;
+    const struct matcher *m = node->f->matcher;
+    str value;
+    if (id == b->id_error)
+        value = b->error;
+    else if (!labels_builder_get(b, id, &value))
+        value = STR_EMPTY;
+    if (node->shape.kind == REGEX_SHAPE_NONE)
+        return matcher_is_match(m, value);
+    return regex_shape_is_match(&node->shape, value) == (m->op == MATCH_RE);
+}
+
+static bool match_ip(const struct filter_node *node, uint32_t id, struct stage_line *line)
+{
+    str value;
+    if (line->labels->error.len > 0)
+        return true;
+    if (!labels_builder_get(line->labels, id, &value))
+        return false;
+    return ip_filter_is_in(&node->ip, value) != node->f->ip.is_negated;
+}
+
+static bool passes_node(const struct filter_stage *st, const uint32_t *ids, uint32_t at,
+                        struct stage_line *line)
+{
+    const struct filter_node *node = &st->nodes[at];
+    bool left;
+    switch (node->f->kind) {
+    case LABEL_FILTER_AND:
+        left = passes_node(st, ids, node->left, line);
+        return passes_node(st, ids, node->right, line) && left;
+    case LABEL_FILTER_OR:
+        return passes_node(st, ids, node->left, line) || passes_node(st, ids, node->right, line);
+    case LABEL_FILTER_MATCHER:
+        return match_label(node, ids[at], line);
+    case LABEL_FILTER_IP:
+        return match_ip(node, ids[at], line);
+    default:
+        return compare_label(node->f, ids[at], line);
+    }
+}
+
+static bool filter_run(const void *stage, void *local, struct stage_line *line)
+{
+    return passes_node(stage, local, 0, line);
+}
+
+static void filter_reads(const void *stage, struct str_list *into)
+{
+    const struct filter_stage *st = stage;
+    for (uint32_t i = 0; i < st->n; i++) {
+        /* A regex that every value fits is taken away before anybody asks what it reads. */
+        if (st->nodes[i].shape.kind != REGEX_SHAPE_ANY || st->nodes[i].f->matcher->op == MATCH_NRE)
+            str_list_add(into, st->nodes[i].name);
+    }
+}
+
+const struct stage_ops stage_label_filter = {
+    .name = "label filter",
+    .compile = filter_compile,
+    .local_new = filter_local_new,
+    .local_free = mem_free,
+    .run = filter_run,
+    .reads = filter_reads,
+};

@@ -1,0 +1,80 @@
+#include "logql/stages/label_key.h"
+
+#include "base/utf8.h"
+
+static inline bool is_name_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+void label_key_append(struct buf *b, str key, bool is_first)
+{
+    key = utf8_trim_space(key);
+    if (key.len == 0)
+        return;
+    if (is_first && key.ptr[0] >= '0' && key.ptr[0] <= '9')
+        buf_append_char(b, '_');
+    while (key.len > 0) {
+        uint32_t rune;
+        size_t n = utf8_decode(key, &rune); /* one '_' for a character, however long */
+        buf_append_char(b, n == 1 && is_name_char(key.ptr[0]) ? key.ptr[0] : '_');
+        key = str_from(key, n);
+    }
+}
+
+struct key_cache *key_cache_new(void)
+{
+    struct key_cache *c = mem_zalloc(sizeof *c);
+    buf_init(&c->scratch, BUF_NO_LIMIT);
+    return c;
+}
+
+void key_cache_free(struct key_cache *c)
+{
+    if (c == NULL)
+        return;
+    buf_deinit(&c->scratch);
+    mem_free(c);
+}
+
+uint32_t label_name_id(struct labels_builder *b, str name)
+{
+    /* What is wanted has a number already, with and without "_extracted" (pipeline_hints.c). */
+    return b->n_required > 0 ? names_find(&b->names, name) : labels_builder_id(b, name);
+}
+
+static uint32_t look_up(struct key_cache *c, struct labels_builder *b, str key)
+{
+    buf_reset(&c->scratch);
+    label_key_append(&c->scratch, key, true);
+    return label_name_id(b, buf_str(&c->scratch));
+}
+
+uint32_t key_cache_id(struct key_cache *c, struct labels_builder *b, str key)
+{
+    if (key.len > KEY_CACHE_KEY)
+        return look_up(c, b, key);
+    uint64_t hash = names_hash(key);
+    /* The slot of a key is fixed: a newcomer pushes the old one out. */
+    __typeof__(&c->slots[0]) s = &c->slots[hash & (KEY_CACHE_SLOTS - 1)];
+    if (s->is_used && s->hash == hash && s->len == key.len && memcmp(s->key, key.ptr, key.len) == 0)
+        return s->id;
+    uint32_t id = look_up(c, b, key);
+    s->is_used = true;
+    s->hash = hash;
+    s->len = (uint8_t)key.len;
+    memcpy(s->key, key.ptr, key.len);
+    s->id = id;
+    return id;
+}
+
+uint32_t label_key_target(struct labels_builder *b, uint32_t id)
+{
+    if (id == NAME_NONE)
+        return NAME_NONE;
+    if (labels_builder_is_base(b, id))
+        id = labels_builder_suffixed(b, id);
+    if (!labels_builder_is_wanted(b, id) || labels_builder_is_extracted(b, id))
+        return NAME_NONE;
+    return id;
+}

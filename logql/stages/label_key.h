@@ -1,0 +1,39 @@
+/* logql/stages/label_key.h - names of labels as parsers find them in lines.
+ *
+ * A key of a line becomes a label name: blanks at the ends go, what may not stand in a name becomes
+ * '_', a digit in front gets one.  A key_cache remembers, per run and stage, what the keys of the
+ * last lines became. */
+#pragma once
+#include "logql/stages/labels_builder.h"
+
+/* Appends the name for a key; `is_first`: nothing stands before it, so a digit gets its '_'.
+ * A key of blanks gives nothing. */
+void label_key_append(struct buf *b, str key, bool is_first);
+
+#define KEY_CACHE_SLOTS 256 /* a power of two */
+#define KEY_CACHE_KEY   40  /* bytes; longer keys are looked up anew each time */
+
+struct key_cache {
+    struct {
+        uint64_t hash;
+        uint32_t id;
+        uint8_t len;
+        bool is_used;
+        char key[KEY_CACHE_KEY];
+    } slots[KEY_CACHE_SLOTS];
+    struct buf scratch;
+};
+
+struct key_cache *key_cache_new(void);
+void key_cache_free(struct key_cache *c);
+
+/* The number of a label name that a line gave; NAME_NONE if the query names the labels it wants and
+ * this is none of them, so that lines with ever new names cost no memory. */
+uint32_t label_name_id(struct labels_builder *b, str name);
+/* The same for the name that `key` becomes (before "_extracted"). */
+uint32_t key_cache_id(struct key_cache *c, struct labels_builder *b, str key);
+
+/* What a parser does with a label it found: NAME_NONE if the line has it already or nobody asks
+ * for it (or `id` is that), else the number to set, with "_extracted" if the stream has the name.
+ */
+uint32_t label_key_target(struct labels_builder *b, uint32_t id);

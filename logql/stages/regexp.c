@@ -1,0 +1,104 @@
+/* logql/stages/regexp.c - | regexp "(?P<name>re)": named groups become labels. */
+#include "base/regex.h"
+#include "logql/stages/label_key.h"
+#include "logql/stages/stage.h"
+
+struct regexp {
+    struct regex *re;
+    int n_groups; /* without group 0 */
+    str *names;   /* [n_groups + 1]; empty: the group has none */
+};
+
+struct regexp_local {
+    uint32_t *ids; /* [n_groups + 1] */
+    str *groups;
+};
+
+static int check_names(const struct regexp *st, struct error *err)
+{
+    bool is_any = false;
+    for (int i = 1; i <= st->n_groups; i++) {
+        if (st->names[i].len == 0)
+            continue;
+        is_any = true;
+        if (!label_name_is_valid(st->names[i]))
+            return error_set(err, E_PARSE, "invalid extracted label name '%.*s'",
+                             STR_ARG(st->names[i]));
+        for (int j = 1; j < i; j++)
+            if (str_eq(st->names[i], st->names[j]))
+                return error_set(err, E_PARSE, "duplicate extracted label name '%.*s'",
+                                 STR_ARG(st->names[i]));
+    }
+    if (!is_any)
+        return error_set(err, E_PARSE, "at least one named capture must be supplied");
+    return 0;
+}
+
+static void regexp_release(void *stage)
+{
+    regex_free(((struct regexp *)stage)->re);
+}
+
+static int regexp_compile(const struct stage *s, struct arena *a, void **ret, struct error *err)
+{
+    struct regexp *st = ARENA_NEW(a, struct regexp);
+    int r = regex_compile(s->text, 0, &st->re, err);
+    if (r != 0)
+        return r;
+    st->n_groups = regex_group_count(st->re);
+    st->names = ARENA_ARRAY(a, str, st->n_groups + 1);
+    for (int i = 1; i <= st->n_groups; i++)
+        st->names[i] = regex_group_name(st->re, i);
+    r = check_names(st, err);
+    if (r != 0) {
+        regex_free(st->re);
+        return r;
+    }
+    *ret = st;
+    return 0;
+}
+
+static void *regexp_local_new(const void *stage, struct labels_builder *b)
+{
+    const struct regexp *st = stage;
+    size_t n = (size_t)st->n_groups + 1;
+    struct regexp_local *l = mem_zalloc(sizeof *l);
+    l->ids = mem_array(n, sizeof *l->ids);
+    l->groups = mem_array(n, sizeof *l->groups);
+    for (size_t i = 1; i < n; i++)
+        l->ids[i] = st->names[i].len == 0 ? NAME_NONE : labels_builder_id(b, st->names[i]);
+    return l;
+}
+
+static void regexp_local_free(void *local)
+{
+    struct regexp_local *l = local;
+    mem_free(l->ids);
+    mem_free(l->groups);
+    mem_free(l);
+}
+
+static bool regexp_run(const void *stage, void *local, struct stage_line *line)
+{
+    const struct regexp *st = stage;
+    struct regexp_local *l = local;
+    if (!regex_match(st->re, line->text, 0, l->groups, st->n_groups + 1))
+        return true;
+    for (int i = 1; i <= st->n_groups; i++) {
+        uint32_t id = label_key_target(line->labels, l->ids[i]);
+        if (id == NAME_NONE)
+            continue;
+        str value = l->groups[i].ptr == NULL ? STR_EMPTY : l->groups[i];
+        labels_builder_set(line->labels, id, value);
+    }
+    return true;
+}
+
+const struct stage_ops stage_regexp = {
+    .name = "regexp",
+    .compile = regexp_compile,
+    .release = regexp_release,
+    .local_new = regexp_local_new,
+    .local_free = regexp_local_free,
+    .run = regexp_run,
+};
