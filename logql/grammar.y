@@ -14,6 +14,9 @@
 #include <stdio.h>
 
 #include "logql/grammar_io.h"
+#include "logql/parser.h"
+
+#define YYMAXDEPTH (LOGQL_QUERY_BYTES_MAX + 1) /* parentheses may be nested as deep as there is text */
 
 /* Ends the parse; the builder has put the reason into p->fatal. */
 #define MUST(ok)                                                                                   \

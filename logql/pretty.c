@@ -1,8 +1,8 @@
 /* Breaks a query into lines where it is longer than 100 bytes; what is shorter stays as it is.
  *
  * The layout is Loki's, its faults that lose a part of the query are not: there, a broken chain of
- * line filters forgets its `or`s, `without ()` its parentheses, `on ()` itself and a negative offset
- * its value. */
+ * line filters forgets its `or`s, `without ()` its parentheses, `on ()` itself and a negative
+ * offset its value. */
 #include "base/duration.h"
 #include "base/gofmt.h"
 #include "base/goquote.h"
@@ -159,23 +159,10 @@ static void pretty_vector_agg(const struct expr *e, int level, struct buf *out)
 /* The sides are indented instead of parenthesised. */
 static void pretty_binary(const struct expr *e, int level, struct buf *out)
 {
-    static const char *const groups[] = {"", "group_left", "group_right"};
-    const struct vector_matching *m = &e->binary.matching;
     pretty(e->binary.left, level + 1, out);
     buf_append_char(out, '\n');
     indent(level, out);
-    buf_append_c(out, bin_op_text(e->binary.op));
-    buf_append_c(out, e->binary.is_bool ? " bool" : "");
-    if (m->is_on || m->n_labels > 0) {
-        buf_append_c(out, m->is_on ? " on " : " ignoring ");
-        logql_print_names(m->labels, m->n_labels, ", ", out);
-        buf_append_char(out, ' ');
-        buf_append_c(out, groups[m->card]);
-        if (m->n_include > 0) {
-            buf_append_char(out, ' ');
-            logql_print_names(m->include, m->n_include, ", ", out);
-        }
-    }
+    logql_print_binary_op(e, ", ", out);
     buf_append_char(out, '\n');
     pretty(e->binary.right, level + 1, out);
 }

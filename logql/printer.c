@@ -314,8 +314,10 @@ static void print_vector_agg(const struct expr *e, struct buf *out)
     buf_append_char(out, ')');
 }
 
-/* "> bool on (a) group_left (b)"; two spaces follow on() where there is no group, as in Loki. */
-static void print_binary_op(const struct expr *e, struct buf *out)
+/* The operator and its modifiers: > bool on (a) group_left (b).  Two spaces follow on() where there
+ * is no group, as in Loki.  An empty list behind group_left keeps a parenthesis that follows from
+ * being taken for the list; Loki lacks it. */
+void logql_print_binary_op(const struct expr *e, const char *joint, struct buf *out)
 {
     static const char *const groups[] = {"", "group_left", "group_right"};
     const struct vector_matching *m = &e->binary.matching;
@@ -325,12 +327,13 @@ static void print_binary_op(const struct expr *e, struct buf *out)
         return;
     }
     buf_append_c(out, m->is_on ? " on " : " ignoring ");
-    logql_print_names(m->labels, m->n_labels, ",", out);
+    logql_print_names(m->labels, m->n_labels, joint, out);
     buf_append_char(out, ' ');
     buf_append_c(out, groups[m->card]);
-    if (m->n_include > 0) {
+    bool needs_list = m->card != CARD_ONE_TO_ONE && e->binary.right->kind == EXPR_BINARY;
+    if (m->n_include > 0 || needs_list) {
         buf_append_char(out, ' ');
-        logql_print_names(m->include, m->n_include, ",", out);
+        logql_print_names(m->include, m->n_include, joint, out);
     }
 }
 
@@ -339,7 +342,7 @@ static void print_binary(const struct expr *e, struct buf *out)
     buf_append_char(out, '(');
     logql_print(e->binary.left, out);
     buf_append_char(out, ' ');
-    print_binary_op(e, out);
+    logql_print_binary_op(e, ",", out);
     buf_append_char(out, ' ');
     logql_print(e->binary.right, out);
     buf_append_char(out, ')');
