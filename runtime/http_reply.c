@@ -157,6 +157,8 @@ static void on_upgraded(void *cls, struct MHD_Connection *conn, void *con_cls, c
     r->upgraded = urh;
     r->server->n_upgraded++;
     r->upgrade_ops->on_open(r->upgrade_arg, r, fd, (str){extra, extra_len});
+    if (r->server->is_stopping) /* it missed the call to all */
+        r->upgrade_ops->on_shutdown(r->upgrade_arg);
 }
 
 void http_upgrade(struct http_request *r, const struct http_upgrade_ops *ops, void *arg)

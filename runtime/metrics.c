@@ -9,6 +9,7 @@
 #include "base/gofmt.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "base/vec.h"
 #include "runtime/metrics_process.h"
 
@@ -181,7 +182,10 @@ static str cell_key(struct buf *key, const struct metric_family *f, const str *v
     ASSERT(n == f->n_labels);
     buf_init(key, BUF_NO_LIMIT);
     for (size_t i = 0; i < n; i++) {
-        buf_append_str(key, values[i]);
+        if (str_is_utf8(values[i]))
+            buf_append_str(key, values[i]);
+        else /* one bad label value makes Prometheus refuse the whole scrape */
+            utf8_append_valid(key, values[i], STR("\xef\xbf\xbd"));
         buf_append_char(key, KEY_END);
     }
     return buf_str(key);

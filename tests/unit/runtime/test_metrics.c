@@ -57,6 +57,14 @@ Test(runtime_metrics, writes_cells_and_families_in_order_and_hides_empty_familie
     cr_assert_not(scraped("loge_b{x=\"2\"}"));
 }
 
+Test(runtime_metrics, never_writes_malformed_text)
+{
+    struct metric_family *f = metric_family("loge_files", METRIC_GAUGE, "F.",
+                                            (const char *const[]){"path", "kind", NULL}, NULL);
+    metric_set(metric_with2(f, STR("/var/\xff\xff/x"), STR("\xff")), 1);
+    cr_assert(scraped("loge_files{path=\"/var/\xef\xbf\xbd/x\",kind=\"\xef\xbf\xbd\"} 1\n"));
+}
+
 Test(runtime_metrics, histogram_buckets_are_cumulative)
 {
     const double bounds[] = {0.1, 1, 10, 0};
