@@ -1,9 +1,11 @@
 /* Pages every program has: /metrics and /log_level. */
+#include "base/goquote.h"
 #include "runtime/http_server.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 
 #define METRICS_BYTES_MAX ((size_t)256 * 1024 * 1024)
+#define LEVEL_BYTES_MAX   ((size_t)4096)
 
 static void answer_metrics(void *arg, struct http_request *r)
 {
@@ -28,12 +30,32 @@ static void show_log_level(void *arg, struct http_request *r)
                               log_level_name(log_level())));
 }
 
+/* The message quotes the name as Go does, and that again is inside a JSON string. */
+static void refuse_level(struct http_request *r, str name)
+{
+    struct buf quoted, out;
+    buf_init(&quoted, LEVEL_BYTES_MAX);
+    buf_init(&out, LEVEL_BYTES_MAX);
+    goquote(&quoted, str_sub(name, 0, 100));
+    buf_append_c(&out, "{\"status\":\"failed\",\"message\":\"unrecognized log level ");
+    for (size_t i = 0; i < quoted.len; i++) {
+        if (quoted.ptr[i] == '"' || quoted.ptr[i] == '\\')
+            buf_append_char(&out, '\\');
+        buf_append_char(&out, quoted.ptr[i]);
+    }
+    buf_append_c(&out, "\"}");
+    answer_level(r, 400, buf_str(&out));
+    buf_deinit(&out);
+    buf_deinit(&quoted);
+}
+
 static void set_log_level(void *arg, struct http_request *r)
 {
     (void)arg;
     enum log_level level;
-    if (!log_level_parse(http_param(r, "log_level"), &level)) {
-        answer_level(r, 400, STR("{\"status\":\"failed\",\"message\":\"unrecognized log level\"}"));
+    str name = http_param(r, "log_level");
+    if (!log_level_parse(name, &level)) {
+        refuse_level(r, name);
         return;
     }
     log_set_level(level);

@@ -53,7 +53,7 @@ struct http_route {
 
 struct http_routes {
     VEC(struct http_route *) all;
-    struct http_route *unknown, *wrong_method; /* answer 404 and 405 */
+    struct http_route *unknown, *wrong_method, *unclean; /* answer 404, 405 and 301 */
     struct metric_family *duration, *inflight;
 };
 
@@ -147,6 +147,8 @@ void http_routes_init(struct http_routes *t, const char *metrics_prefix);
 void http_routes_deinit(struct http_routes *t);
 /* Finds the route of r->path and fills r's path parameters; never NULL. */
 struct http_route *http_routes_find(struct http_routes *t, struct http_request *r);
+/* One of those three: it takes no body. */
+bool http_routes_is_own(const struct http_routes *t, const struct http_route *route);
 enum http_method_index http_method_index(str method);
 void http_route_begin(struct http_server *s, struct http_request *r);
 void http_route_end(struct http_server *s, struct http_request *r);

@@ -234,7 +234,7 @@ static enum MHD_Result begin(struct http_request *r, const char *method)
     uint64_t declared = 0;
     str length = http_header(r, "Content-Length");
     bool is_good_length = length.ptr == NULL || str_to_u64(length, &declared);
-    bool is_known = r->route != s->routes.unknown && r->route != s->routes.wrong_method;
+    bool is_known = !http_routes_is_own(&s->routes, r->route);
     buf_init(&r->body, is_known ? r->route->body_bytes_max : 0);
     if (!is_good_uri || !is_good_length)
         return refuse(r, 400, declared);

@@ -30,6 +30,52 @@ static void answer_wrong_method(void *arg, struct http_request *r)
     http_reply(r, 405, NULL, STR_EMPTY);
 }
 
+/* path.Clean: no empty, "." and ".." segments; a slash at the end stays. */
+static str clean_path(struct arena *a, str path)
+{
+    char *out = arena_alloc(a, path.len + 2);
+    size_t n = 0;
+    str rest = path, segment = STR_EMPTY;
+    while (rest.ptr != NULL) {
+        segment = str_split(&rest, '/');
+        if (segment.len == 0 || str_eq_c(segment, "."))
+            continue;
+        if (str_eq_c(segment, "..")) {
+            while (n > 0 && out[--n] != '/')
+                ;
+            continue;
+        }
+        out[n++] = '/';
+        memcpy(out + n, segment.ptr, segment.len);
+        n += segment.len;
+    }
+    if (n == 0 || segment.len == 0)
+        out[n++] = '/';
+    return (str){out, n};
+}
+
+/* "//loki/./api" is sent to "/loki/api", as the router of Go programs does. */
+static void answer_redirect(void *arg, struct http_request *r)
+{
+    (void)arg;
+    struct buf to;
+    buf_init(&to, r->uri.len * 3 + 16);
+    str path = clean_path(&r->arena, r->path);
+    for (size_t at = 0; at < path.len; at++) { /* escaped but for its slashes */
+        if (path.ptr[at] == '/')
+            buf_append_char(&to, '/');
+        else
+            http_path_escape(&to, (str){path.ptr + at, 1});
+    }
+    if (r->query.len > 0) {
+        buf_append_char(&to, '?');
+        buf_append_str(&to, r->query);
+    }
+    http_reply_header(r, "Location", buf_str(&to));
+    http_reply(r, 301, NULL, STR_EMPTY);
+    buf_deinit(&to);
+}
+
 static struct http_route *route_new(const char *path, unsigned flags, const char *name,
                                     size_t body_bytes_max, http_handler *fn, void *arg)
 {
@@ -76,6 +122,7 @@ void http_routes_init(struct http_routes *t, const char *prefix)
                                   "Current number of inflight requests.", labels, 2, NULL);
     t->unknown = route_new("", HTTP_NO_ACCESS_LOG, "other", 0, answer_not_found, NULL);
     t->wrong_method = route_new("", HTTP_NO_ACCESS_LOG, "other", 0, answer_wrong_method, NULL);
+    t->unclean = route_new("", HTTP_NO_ACCESS_LOG, "other", 0, answer_redirect, NULL);
 }
 
 void http_routes_deinit(struct http_routes *t)
@@ -85,6 +132,7 @@ void http_routes_deinit(struct http_routes *t)
     VEC_FREE(&t->all);
     route_free(t->unknown);
     route_free(t->wrong_method);
+    route_free(t->unclean);
 }
 
 void http_route_unknown(struct http_server *s, http_handler *fn, void *arg)
@@ -140,9 +188,29 @@ static void decode_path_params(struct http_request *r)
         http_unescape(r->path_params[i].value, false, &r->arena, &r->path_params[i].value, &error);
 }
 
+static bool is_clean(str path)
+{
+    str rest = path;
+    str_split(&rest, '/'); /* nothing is before the first slash */
+    while (rest.ptr != NULL) {
+        str segment = str_split(&rest, '/');
+        if ((segment.len == 0 && rest.ptr != NULL) || str_eq_c(segment, ".") ||
+            str_eq_c(segment, ".."))
+            return false;
+    }
+    return path.len > 0 && path.ptr[0] == '/';
+}
+
+bool http_routes_is_own(const struct http_routes *t, const struct http_route *route)
+{
+    return route == t->unknown || route == t->wrong_method || route == t->unclean;
+}
+
 struct http_route *http_routes_find(struct http_routes *t, struct http_request *r)
 {
     str raw_path = str_sub(r->uri, 0, str_find_char(r->uri, '?'));
+    if (!is_clean(r->path))
+        return t->unclean;
     bool is_wrong_method = false;
     for (size_t i = 0; i < t->all.len; i++) {
         if (!match(t->all.items[i], r, raw_path))

@@ -100,8 +100,9 @@ Test(runtime_http, reads_path_parameters_after_splitting_at_slashes)
     struct buf in = raw_exchange(&f, STR("GET /label/a%2Fb+c/values HTTP/1.1\r\n" HEAD "\r\n"));
     cr_assert(str_has_suffix(buf_str(&in), STR("name=a/b+c")));
     buf_deinit(&in);
-    in = raw_exchange(&f, STR("GET /label//values HTTP/1.1\r\n" HEAD "\r\n"));
-    cr_assert(has_text(&in, "HTTP/1.1 404 "));
+    in = raw_exchange(&f, STR("GET /label//./a%20b/../values/?x=1 HTTP/1.1\r\n" HEAD "\r\n"));
+    cr_assert(has_text(&in, "HTTP/1.1 301 "));
+    cr_assert(has_text(&in, "Location: /label/values/?x=1\r\n"));
     buf_deinit(&in);
     in = raw_exchange(&f, STR("GET /files/a/b/c HTTP/1.1\r\n" HEAD "\r\n"));
     cr_assert(has_text(&in, "HTTP/1.1 200 "));
@@ -469,6 +470,11 @@ Test(runtime_http, counts_requests_by_route_and_status)
     in = raw_exchange(
         &f, STR("POST /log_level?log_level=warn HTTP/1.1\r\n" HEAD "Content-Length: 0\r\n\r\n"));
     cr_assert(has_text(&in, "HTTP/1.1 200 "));
+    buf_deinit(&in);
+    in = raw_exchange(
+        &f, STR("POST /log_level?log_level=%22x HTTP/1.1\r\n" HEAD "Content-Length: 0\r\n\r\n"));
+    cr_assert(str_has_suffix(buf_str(&in),
+                             STR("\"message\":\"unrecognized log level \\\"\\\\\\\"x\\\"\"}")));
     buf_deinit(&in);
     in = raw_exchange(&f, STR("GET /log_level HTTP/1.1\r\n" HEAD "\r\n"));
     cr_assert(has_text(&in, "Current log level is warn"));
