@@ -8,11 +8,8 @@
  *
  * FILE is made by the workload's `gen`; DIR (made, and left there) holds the data.  Decoding of the
  * requests is not counted. */
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -104,21 +101,23 @@ static void limits(const struct push_stream *streams, size_t n, struct buf *join
     t->limit_lz4_s += (double)(t2 - t1) * 1e-9;
 }
 
-static void push_all(struct ingester *ing, str file, struct totals *t)
+static void push_all(struct ingester *ing, FILE *file, struct totals *t)
 {
     struct arena a;
-    struct buf plain, joined, packed;
+    struct buf request, plain, joined, packed;
     arena_init(&a, (size_t)64 << 20);
+    buf_init(&request, (size_t)256 << 20);
     buf_init(&plain, (size_t)256 << 20);
     buf_init(&joined, (size_t)256 << 20);
     buf_init(&packed, (size_t)256 << 20);
     int answered = 0;
-    while (file.len > 4) {
-        double c0 = (double)clock_cpu_ns() * 1e-9;
-        uint32_t len;
-        memcpy(&len, file.ptr, 4);
-        str body = str_sub(file, 4, 4 + (size_t)len);
-        file = str_from(file, 4 + (size_t)len);
+    uint32_t len;
+    double c0 = (double)clock_cpu_ns() * 1e-9;
+    while (fread(&len, sizeof len, 1, file) == 1) {
+        buf_reset(&request);
+        must(buf_reserve(&request, len) && fread(request.ptr, len, 1, file) == 1 ? 0 : E_EOF, NULL,
+             "file");
+        str body = str_make(request.ptr, len);
         struct push_request req;
         arena_reset(&a);
         buf_reset(&plain);
@@ -138,7 +137,9 @@ static void push_all(struct ingester *ing, str file, struct totals *t)
             .plain = buf_str(&plain),
         };
         push_sink_push(ingester_sink(ing), &batch, on_done, &answered);
+        c0 = (double)clock_cpu_ns() * 1e-9;
     }
+    buf_deinit(&request);
     buf_deinit(&plain);
     buf_deinit(&joined);
     buf_deinit(&packed);
@@ -201,10 +202,8 @@ int main(int argc, char **argv)
     char *wal_dir = mem_strdup(buf_c(&path));
     buf_reset(&path);
     buf_printf(&path, "%s/tables", dir);
-    int fd = open(argv[1], O_RDONLY);
-    struct stat st;
-    must(fd < 0 || fstat(fd, &st) != 0 ? E_IO : 0, NULL, argv[1]);
-    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    FILE *file = fopen(argv[1], "rb");
+    must(file == NULL ? E_NOT_FOUND : 0, NULL, argv[1]);
 
     struct arena a;
     arena_init(&a, 1 << 20);
@@ -226,7 +225,8 @@ int main(int argc, char **argv)
     struct totals t = {0};
     w0 = clock_mono_ns();
     c0 = cpu_s();
-    push_all(ing, str_make(map, (size_t)st.st_size), &t);
+    push_all(ing, file, &t);
+    fclose(file);
     double cpu = cpu_s() - c0 - t.prep_s;
     printf(
         "push               %llu lines %llu MB %llu requests: %.3f s CPU, %.3f s wall; lz4 -1 %.3f "

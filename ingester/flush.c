@@ -176,7 +176,8 @@ static void finish_batch(struct ingester *ing, struct mem_chunk **batch, size_t 
         observe_flush(ing, batch[i], params.now_ns);
         pthread_mutex_lock(&sh->lock);
         stream_drop_chunk(s, &params, batch[i]);
-        marks[i] = (struct flush_mark){s->fingerprint, s->check, MIN(safe, stream_wal_from(s))};
+        struct log_place to = log_place_min((struct log_place){safe, 0}, stream_wal_from(s));
+        marks[i] = (struct flush_mark){s->fingerprint, s->check, to};
         pthread_mutex_unlock(&sh->lock);
     }
     if (ing->wal != NULL) {
@@ -239,7 +240,7 @@ static void sweep_stream(struct sweep *w, struct stream *s)
             begun_ns = MIN(begun_ns, s->chunks.items[i]->begun_ns);
     if (w->all)
         seal_all(s, &w->params, FLUSH_FORCED);
-    else if (stream_wal_from(s) < w->wal_end)
+    else if (stream_wal_from(s).pos < w->wal_end)
         seal_all(s, &w->params, FLUSH_WAL);
     else if (now_ns - s->touched_ns >= config->chunk_idle_period_ns)
         seal_all(s, &w->params, FLUSH_IDLE);
@@ -248,7 +249,7 @@ static void sweep_stream(struct sweep *w, struct stream *s)
     for (size_t i = 0; i < s->chunks.len; i++)
         if (!s->chunks.items[i]->is_sealed)
             VEC_PUSH(&w->open, s->chunks.items[i]);
-    w->wal_first = MIN(w->wal_first, stream_wal_from(s));
+    w->wal_first = MIN(w->wal_first, stream_wal_from(s).pos);
 }
 
 /* A stream that has nothing in memory and got nothing for the idle time is forgotten. */

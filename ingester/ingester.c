@@ -115,7 +115,7 @@ struct stream_params ingester_stream_params(struct ingester *ing)
 }
 
 int ingester_apply(struct ingester *ing, struct tenant *t, const struct push_stream *streams,
-                   size_t n, uint64_t wal_pos)
+                   size_t n, uint64_t wal_pos, const uint32_t *skipped)
 {
     struct stream_params params = ingester_stream_params(ing);
     int code = 0;
@@ -126,7 +126,8 @@ int ingester_apply(struct ingester *ing, struct tenant *t, const struct push_str
         struct stream *s = shard_find(sh, slot, t, &streams[i].labels);
         if (s == NULL) /* new in a replay, or dropped as idle since it was admitted */
             s = shard_add(ing, sh, slot, t, &streams[i]);
-        int one = stream_append(s, &params, streams[i].entries, streams[i].n_entries, wal_pos);
+        struct log_place at = {wal_pos, skipped != NULL ? skipped[i] : 0};
+        int one = stream_append(s, &params, streams[i].entries, streams[i].n_entries, at);
         pthread_mutex_unlock(&sh->lock);
         code = code ? code : one;
     }

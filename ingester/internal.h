@@ -87,9 +87,10 @@ static inline int64_t ingester_memory(struct ingester *ing)
            atomic_load_explicit(&ing->chunk_bytes, memory_order_relaxed);
 }
 
-/* Appends streams to memory; what is refused has been taken out. */
+/* Appends streams to memory; what is refused has been taken out.  skipped: of each stream, how many
+ * of its entries in the record at wal_pos stand before those given; NULL: none. */
 int ingester_apply(struct ingester *ing, struct tenant *t, const struct push_stream *streams,
-                   size_t n, uint64_t wal_pos);
+                   size_t n, uint64_t wal_pos, const uint32_t *skipped);
 
 void ingester_push(struct push_sink *sink, const struct push_batch *batch, push_done *done,
                    void *arg);

@@ -337,7 +337,7 @@ void ingester_push(struct push_sink *sink, const struct push_batch *batch, push_
         return;
     }
     if (n > 0)
-        code = ingester_apply(ing, p->tenant, p->streams, n, pos);
+        code = ingester_apply(ing, p->tenant, p->streams, n, pos, NULL);
     if (n > 0 && ing->wal != NULL)
         wal_applied(ing->wal, pos);
     if (code != 0) {

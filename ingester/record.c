@@ -9,6 +9,7 @@
 
 #define BATCH_VERSION 1
 #define MARKS_VERSION 1
+#define MARK_BYTES    28
 #define SETS_LOOK     8  /* newest sets an entry's is compared with, to be named and not repeated */
 #define ENTRY_MAX     30 /* bytes of an entry's four varints without a set */
 
@@ -244,7 +245,7 @@ bool record_put_marks(struct buf *out, const struct flush_mark *marks, size_t n)
     bool ok = buf_put_u32(out, MARKS_VERSION) && buf_put_u32(out, (uint32_t)n);
     for (size_t i = 0; i < n; i++)
         ok = ok && buf_put_u64(out, marks[i].fingerprint) && buf_put_u64(out, marks[i].check) &&
-             buf_put_u64(out, marks[i].pos);
+             buf_put_u64(out, marks[i].to.pos) && buf_put_u32(out, marks[i].to.entry);
     return ok;
 }
 
@@ -252,7 +253,7 @@ int record_get_marks(str payload, struct arena *a, const struct flush_mark **ret
 {
     struct cursor c = cursor_make(payload);
     uint32_t version = cursor_u32(&c), n = cursor_u32(&c);
-    if (!cursor_ok(&c) || version != MARKS_VERSION || n > cursor_left(&c) / 24)
+    if (!cursor_ok(&c) || version != MARKS_VERSION || n > cursor_left(&c) / MARK_BYTES)
         return E_CORRUPT;
     struct flush_mark *marks = arena_try_alloc(a, n * sizeof *marks);
     if (marks == NULL)
@@ -260,7 +261,8 @@ int record_get_marks(str payload, struct arena *a, const struct flush_mark **ret
     for (uint32_t i = 0; i < n; i++) {
         marks[i].fingerprint = cursor_u64(&c);
         marks[i].check = cursor_u64(&c);
-        marks[i].pos = cursor_u64(&c);
+        marks[i].to.pos = cursor_u64(&c);
+        marks[i].to.entry = cursor_u32(&c);
     }
     *ret = marks;
     *ret_n = n;

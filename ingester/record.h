@@ -21,11 +21,25 @@ int record_put_batch(struct buf *out, const struct push_batch *batch,
  * `a`; ret->raw is empty.  E_CORRUPT, E_NO_MEMORY. */
 int record_get_batch(str payload, struct arena *a, struct buf *plain, struct push_batch *ret);
 
-/* All entries of a stream in records before `pos` are in the store. */
+/* A place in the log as one stream sees it: a record, and how many of the stream's entries in that
+ * record lie before it. */
+struct log_place {
+    uint64_t pos;
+    uint32_t entry;
+};
+
+#define LOG_PLACE_NONE ((struct log_place){UINT64_MAX, 0})
+
+static inline struct log_place log_place_min(struct log_place a, struct log_place b)
+{
+    return a.pos < b.pos || (a.pos == b.pos && a.entry < b.entry) ? a : b;
+}
+
+/* All entries of a stream before a place are in the store. */
 struct flush_mark {
     uint64_t fingerprint;
     uint64_t check; /* second hash, over tenant and labels */
-    uint64_t pos;
+    struct log_place to;
 };
 
 bool record_put_marks(struct buf *out, const struct flush_mark *marks, size_t n);

@@ -15,7 +15,8 @@
 
 struct replay {
     struct ingester *ing;
-    struct strmap marks; /* fingerprint and check -> position, as a pointer */
+    struct strmap marks; /* fingerprint and check -> struct log_place */
+    struct arena places;
     struct arena arena;
     struct buf plain;
     uint64_t entries, in_store;
@@ -44,22 +45,30 @@ static int on_marks(void *arg, uint64_t pos, enum wal_record_type type, str payl
         uint64_t key[2];
         mark_key(key, marks[i].fingerprint, marks[i].check);
         str k = str_make((const char *)key, sizeof key);
-        uint64_t had = (uint64_t)(uintptr_t)strmap_get(&r->marks, k);
-        if (marks[i].pos > had)
-            strmap_put(&r->marks, k, (void *)(uintptr_t)marks[i].pos);
+        struct log_place *had = strmap_get(&r->marks, k);
+        if (had == NULL) {
+            had = ARENA_NEW(&r->places, struct log_place);
+            strmap_put(&r->marks, k, had);
+        }
+        if (marks[i].to.pos > had->pos ||
+            (marks[i].to.pos == had->pos && marks[i].to.entry > had->entry))
+            *had = marks[i].to;
     }
     return 0;
 }
 
-static bool is_in_store(const struct replay *r, str tenant, const struct push_stream *s,
-                        uint64_t pos)
+/* How many of the stream's entries in the record at `pos` are in the store. */
+static size_t count_in_store(const struct replay *r, str tenant, const struct push_stream *s,
+                             uint64_t pos)
 {
     if (r->marks.len == 0)
-        return false;
+        return 0;
     uint64_t key[2];
     mark_key(key, s->hash, stream_check_hash(tenant, &s->labels));
-    return pos <
-           (uint64_t)(uintptr_t)strmap_get(&r->marks, str_make((const char *)key, sizeof key));
+    const struct log_place *to = strmap_get(&r->marks, str_make((const char *)key, sizeof key));
+    if (to == NULL || pos > to->pos)
+        return 0;
+    return pos < to->pos ? s->n_entries : MIN(s->n_entries, (size_t)to->entry);
 }
 
 /* The store cannot be written and memory is full: waits for it rather than taking all of it. */
@@ -89,19 +98,22 @@ static int on_batch(void *arg, uint64_t pos, enum wal_record_type type, str payl
         return 0;
     }
     struct push_stream *left = ARENA_ARRAY(&r->arena, struct push_stream, batch.n_streams);
+    uint32_t *skipped = ARENA_ARRAY(&r->arena, uint32_t, batch.n_streams);
     size_t n = 0;
     for (size_t i = 0; i < batch.n_streams; i++) {
-        const struct push_stream *s = &batch.streams[i];
-        if (is_in_store(r, batch.tenant, s, pos)) {
-            r->in_store += s->n_entries;
-        } else {
-            r->entries += s->n_entries;
-            left[n++] = *s;
-        }
+        struct push_stream s = batch.streams[i];
+        size_t in_store = count_in_store(r, batch.tenant, &s, pos);
+        r->in_store += in_store;
+        r->entries += s.n_entries - in_store;
+        s.entries += in_store;
+        s.n_entries -= in_store;
+        skipped[n] = (uint32_t)in_store;
+        if (s.n_entries > 0)
+            left[n++] = s;
     }
     wal_replayed_to(ing->wal, pos);
     if (n > 0)
-        code = ingester_apply(ing, tenant_get(ing, batch.tenant), left, n, pos);
+        code = ingester_apply(ing, tenant_get(ing, batch.tenant), left, n, pos, skipped);
     wait_for_room(ing);
     return code;
 }
@@ -113,6 +125,7 @@ int ingester_replay(struct ingester *ing, struct error *err)
     struct wal_replay_stats marks = {0}, stats = {0};
     strmap_init(&r.marks);
     arena_init(&r.arena, ARENA_BYTES_MAX);
+    arena_init(&r.places, ARENA_BYTES_MAX);
     buf_init(&r.plain, RECORD_PLAIN_BYTES_MAX);
     metric_set(m->wal_replay_active, 1);
     int64_t start_ns = clock_mono_ns();
@@ -137,6 +150,7 @@ int ingester_replay(struct ingester *ing, struct error *err)
                  LOG_NS("took", took_ns));
     buf_deinit(&r.plain);
     arena_deinit(&r.arena);
+    arena_deinit(&r.places);
     strmap_deinit(&r.marks);
     return code;
 }

@@ -3,7 +3,6 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "index/table.h"
-#include "ingester/wal.h"
 
 /* --- blocks --- */
 
@@ -58,7 +57,7 @@ struct stream *stream_new(struct tenant *tenant, str tenant_name, const struct l
     s->check = stream_check_hash(tenant_name, labels);
     atomic_init(&s->refs, 1);
     head_init(&s->head);
-    s->head_wal_from = WAL_POS_NONE;
+    s->head_wal_from = LOG_PLACE_NONE;
     s->newest_ns = INT64_MIN;
     s->rate_at_ns = INT64_MIN;
     return s;
@@ -83,11 +82,11 @@ void stream_unref(struct stream *s)
     mem_free(s);
 }
 
-uint64_t stream_wal_from(const struct stream *s)
+struct log_place stream_wal_from(const struct stream *s)
 {
-    uint64_t from = head_is_empty(&s->head) ? WAL_POS_NONE : s->head_wal_from;
+    struct log_place from = head_is_empty(&s->head) ? LOG_PLACE_NONE : s->head_wal_from;
     for (size_t i = 0; i < s->chunks.len; i++)
-        from = MIN(from, s->chunks.items[i]->wal_from);
+        from = log_place_min(from, s->chunks.items[i]->wal_from);
     return from;
 }
 
@@ -118,7 +117,7 @@ static struct mem_chunk *open_chunk(struct stream *s, const struct stream_params
     c->id = p->next_chunk_id(p->arg);
     c->day = day;
     c->begun_ns = s->head_begun_ns;
-    c->wal_from = WAL_POS_NONE;
+    c->wal_from = LOG_PLACE_NONE;
     c->min_ns = INT64_MAX;
     c->max_ns = INT64_MIN;
     VEC_PUSH(&s->chunks, c);
@@ -155,7 +154,7 @@ static int add_block(struct stream *s, const struct stream_params *p, const stru
     c->min_ns = MIN(c->min_ns, info.min_ns);
     c->max_ns = MAX(c->max_ns, info.max_ns);
     c->touched_ns = p->now_ns;
-    c->wal_from = MIN(c->wal_from, s->head_wal_from);
+    c->wal_from = log_place_min(c->wal_from, s->head_wal_from);
     add(p->chunk_bytes, (int64_t)b->size);
     if (c->bytes >= p->chunk_target)
         stream_seal(c, p, FLUSH_FULL);
@@ -199,12 +198,12 @@ int stream_cut(struct stream *s, const struct stream_params *p)
     int64_t before = (int64_t)head_memory(&s->head);
     head_clear(&s->head);
     add(p->head_bytes, (int64_t)head_memory(&s->head) - before);
-    s->head_wal_from = WAL_POS_NONE;
+    s->head_wal_from = LOG_PLACE_NONE;
     return 0;
 }
 
 int stream_append(struct stream *s, const struct stream_params *p, const struct entry *entries,
-                  size_t n, uint64_t wal_pos)
+                  size_t n, struct log_place at)
 {
     int code = 0;
     int64_t memory = (int64_t)head_memory(&s->head);
@@ -218,10 +217,11 @@ int stream_append(struct stream *s, const struct stream_params *p, const struct 
                 break;
         }
         if (head_is_empty(&s->head)) {
-            s->head_wal_from = WAL_POS_NONE;
+            s->head_wal_from = LOG_PLACE_NONE;
             s->head_begun_ns = p->now_ns;
         }
-        s->head_wal_from = MIN(s->head_wal_from, wal_pos);
+        struct log_place here = {at.pos, at.entry + (uint32_t)i};
+        s->head_wal_from = log_place_min(s->head_wal_from, here);
         code = head_append(&s->head, e);
         if (code == E_EXISTS)
             code = 0;

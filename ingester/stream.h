@@ -13,6 +13,7 @@
 #include "chunks/block.h"
 #include "chunks/head.h"
 #include "ingester/metrics.h"
+#include "ingester/record.h"
 
 struct tenant;
 
@@ -36,10 +37,10 @@ struct mem_chunk {
     VEC(struct mem_block *) blocks;
     int64_t min_ns, max_ns;
     uint64_t entries, line_bytes, meta_bytes;
-    size_t bytes;       /* of the blocks */
-    int64_t begun_ns;   /* wall clock, when its first entry came */
-    int64_t touched_ns; /* when its last block came */
-    uint64_t wal_from;  /* no entry of it stands in the log before this */
+    size_t bytes;              /* of the blocks */
+    int64_t begun_ns;          /* wall clock, when its first entry came */
+    int64_t touched_ns;        /* when its last block came */
+    struct log_place wal_from; /* no entry of it stands in the log before this */
     bool is_sealed;
     enum flush_reason reason;
 };
@@ -53,7 +54,7 @@ struct stream {
     atomic_uint refs; /* the map has one, selections and pushes in progress others */
 
     struct head head;
-    uint64_t head_wal_from;
+    struct log_place head_wal_from;
     int64_t head_begun_ns;
     VEC(struct mem_chunk *) chunks; /* open and sealed, not flushed */
     int64_t newest_ns;              /* time of the newest entry; INT64_MIN if none */
@@ -82,17 +83,17 @@ struct stream_params {
     atomic_int_fast64_t *head_bytes, *chunk_bytes; /* memory in use, kept up to date */
 };
 
-/* Appends entries that stand in the log at `wal_pos`.  Exact duplicates are dropped in silence.
+/* Appends entries that stand in the log from `at` on.  Exact duplicates are dropped in silence.
  * E_NO_MEMORY: the rest is not appended. */
 int stream_append(struct stream *s, const struct stream_params *p, const struct entry *entries,
-                  size_t n, uint64_t wal_pos);
+                  size_t n, struct log_place at);
 /* Turns the head into blocks. */
 int stream_cut(struct stream *s, const struct stream_params *p);
 void stream_seal(struct mem_chunk *c, const struct stream_params *p, enum flush_reason reason);
 /* Takes a chunk out and frees it. */
 void stream_drop_chunk(struct stream *s, const struct stream_params *p, struct mem_chunk *c);
-/* The first position in the log that the stream still needs; WAL_POS_NONE if none. */
-uint64_t stream_wal_from(const struct stream *s);
+/* The first place in the log that the stream still needs; LOG_PLACE_NONE if none. */
+struct log_place stream_wal_from(const struct stream *s);
 static inline bool stream_is_empty(const struct stream *s)
 {
     return s->chunks.len == 0 && head_is_empty(&s->head);
