@@ -107,6 +107,29 @@ static int add_unwrap(struct pipeline *p, const struct unwrap *u, struct error *
     return 0;
 }
 
+static bool changes_labels(const struct pipeline_step *s)
+{
+    return s->ops == &stage_label_format || s->ops == &stage_drop || s->ops == &stage_keep ||
+           s->ops == &stage_json_expr || s->ops == &stage_logfmt_expr;
+}
+
+/* Tells a parser which filters behind it see the labels just as it sets them.  Of several filters
+ * on one label the first is enough. */
+static void find_early_filters(struct pipeline *p, size_t parser)
+{
+    struct pipeline_step *step = &p->steps[parser];
+    struct str_list labels = {.arena = &p->arena};
+    step->early = ARENA_ARRAY(&p->arena, size_t, p->n_steps);
+    for (size_t i = parser + 1; i < p->n_before_unwrap && !changes_labels(&p->steps[i]); i++) {
+        if (p->steps[i].ops != &stage_label_filter)
+            continue;
+        size_t known = labels.len;
+        str_list_add(&labels, filter_tree_label(p->steps[i].stage));
+        if (labels.len > known)
+            step->early[step->n_early++] = i;
+    }
+}
+
 static void set_grouping(struct pipeline *p, const struct pipeline_params *params)
 {
     const struct grouping *g = &params->grouping;
@@ -211,6 +234,9 @@ int pipeline_compile(const struct pipeline_params *params, struct pipeline **ret
         pipeline_free(p);
         return r;
     }
+    for (size_t i = 0; i < p->n_steps; i++)
+        if (p->steps[i].ops->runs_early_filters)
+            find_early_filters(p, i);
     set_grouping(p, params);
     set_hints(p);
     set_needs(p);

@@ -8,7 +8,8 @@ struct pipeline_run {
     const struct pipeline *p;
     struct labels_builder labels;
     struct label_sets sets;
-    void **locals; /* [n_steps] */
+    void **locals;               /* [n_steps] */
+    struct early_filter **early; /* [n_steps] those of parsers */
     struct arena line_arena;
     const struct labels *stream;
     uint32_t *group_ids; /* [n_groups] */
@@ -29,12 +30,30 @@ struct pipeline_run {
     struct pipeline_labels dropped_mark; /* its address in by_meta: such lines are dropped */
 };
 
+static void make_early_filters(struct pipeline_run *run, size_t parser)
+{
+    const struct pipeline_step *step = &run->p->steps[parser];
+    if (step->n_early > 0 && run->early[parser] == NULL)
+        run->early[parser] = mem_array(step->n_early, sizeof(struct early_filter));
+    for (size_t i = 0; i < step->n_early; i++) {
+        const struct pipeline_step *filter = &run->p->steps[step->early[i]];
+        run->early[parser][i] = (struct early_filter){
+            .id = labels_builder_id(&run->labels, filter_tree_label(filter->stage)),
+            .run = filter->ops->run,
+            .stage = filter->stage,
+            .local = run->locals[step->early[i]],
+        };
+    }
+}
+
 static void make_locals(struct pipeline_run *run)
 {
     const struct pipeline *p = run->p;
     for (size_t i = 0; i < p->n_steps; i++)
         if (p->steps[i].ops->local_new != NULL)
             run->locals[i] = p->steps[i].ops->local_new(p->steps[i].stage, &run->labels);
+    for (size_t i = 0; i < p->n_steps; i++)
+        make_early_filters(run, i);
     for (size_t i = 0; i < p->n_groups; i++)
         run->group_ids[i] = labels_builder_id(&run->labels, p->groups[i]);
     if (p->unwrap != NULL)
@@ -54,6 +73,7 @@ struct pipeline_run *pipeline_run_new(const struct pipeline *p)
     struct pipeline_run *run = mem_zalloc(sizeof *run);
     run->p = p;
     run->locals = mem_array(p->n_steps + 1, sizeof *run->locals);
+    run->early = mem_array(p->n_steps + 1, sizeof *run->early);
     run->group_ids = mem_array(p->n_groups + 1, sizeof *run->group_ids);
     run->stats = mem_array(pipeline_step_count(p) + 1, sizeof *run->stats);
     arena_init(&run->line_arena, SIZE_MAX);
@@ -71,6 +91,9 @@ void pipeline_run_free(struct pipeline_run *run)
     labels_builder_deinit(&run->labels);
     label_sets_deinit(&run->sets);
     arena_deinit(&run->line_arena);
+    for (size_t i = 0; i < run->p->n_steps; i++)
+        mem_free(run->early[i]);
+    mem_free(run->early);
     mem_free(run->locals);
     mem_free(run->group_ids);
     mem_free(run->stats);
@@ -153,6 +176,8 @@ static bool run_step(struct pipeline_run *run, size_t i, struct stage_line *line
     int64_t start = run->is_timed ? clock_mono_ns() : 0;
     stats->lines_in++;
     stats->bytes_in += line->text.len;
+    line->early = run->early[i];
+    line->n_early = step->n_early;
     bool passes = step->ops->run(step->stage, run->locals[i], line);
     stats->lines_out += passes;
     if (run->is_timed)
@@ -236,7 +261,8 @@ static void set_value(const struct pipeline *p, size_t line_len, struct pipeline
 static bool process(struct pipeline_run *run, int64_t ts_ns, str text, const struct labels *meta,
                     struct pipeline_result *ret)
 {
-    struct stage_line line = {text, ts_ns, &run->labels, &run->line_arena};
+    struct stage_line line = {
+        .text = text, .ts_ns = ts_ns, .labels = &run->labels, .arena = &run->line_arena};
     begin_line(run, meta);
     if (!run_line(run, &line, ret))
         return false;

@@ -18,9 +18,10 @@ struct json_local {
 
 struct json_walk {
     struct json_local *local;
+    struct stage_line *line;
     struct labels_builder *labels;
-    struct arena *arena;
     json_lax_error error;
+    bool is_dropped; /* by a filter on a label just set */
 };
 
 static int json_compile(const struct stage *s, struct arena *a, void **ret, struct error *err)
@@ -71,13 +72,14 @@ static uint32_t member_id(struct json_walk *w, str key, unsigned depth)
     return id;
 }
 
-static void set_member(struct json_walk *w, str key, const struct json_lax_value *v, unsigned depth)
+/* False: the line is dropped. */
+static bool set_member(struct json_walk *w, str key, const struct json_lax_value *v, unsigned depth)
 {
     uint32_t id = label_key_target(w->labels, member_id(w, key, depth));
     if (id == NAME_NONE)
-        return;
-    str value = v->kind == LAX_STRING ? json_lax_label_value(v->text, w->arena) : v->text;
-    labels_builder_set(w->labels, id, value);
+        return true;
+    str value = v->kind == LAX_STRING ? json_lax_label_value(v->text, w->line->arena) : v->text;
+    return stage_set(w->line, id, value);
 }
 
 /* Walks one object; false: stop. */
@@ -86,7 +88,7 @@ static bool walk_object(struct json_walk *w, str text, unsigned depth)
     struct json_lax_object o = json_lax_object(text);
     struct json_lax_value v;
     str key;
-    while (json_lax_next(&o, w->arena, &key, &v)) {
+    while (json_lax_next(&o, w->line->arena, &key, &v)) {
         if (v.kind == LAX_OBJECT) {
             size_t before = w->local->prefix.len;
             append_part(&w->local->prefix, key);
@@ -96,9 +98,9 @@ static bool walk_object(struct json_walk *w, str text, unsigned depth)
             w->local->prefix.len = before;
             continue;
         }
-        if (v.kind != LAX_ARRAY && v.kind != LAX_NULL)
-            set_member(w, key, &v, depth);
-        if (labels_builder_has_all(w->labels))
+        bool is_scalar = v.kind != LAX_ARRAY && v.kind != LAX_NULL;
+        w->is_dropped = is_scalar && !set_member(w, key, &v, depth);
+        if (w->is_dropped || labels_builder_has_all(w->labels))
             return false;
     }
     w->error = o.error;
@@ -111,16 +113,17 @@ static bool json_run(const void *stage, void *local, struct stage_line *line)
     struct labels_builder *labels = line->labels;
     if (labels_builder_wants_none(labels))
         return true;
-    struct json_walk w = {.local = local, .labels = labels, .arena = line->arena};
+    struct json_walk w = {.local = local, .line = line, .labels = labels};
     w.local->prefix.len = 0;
     walk_object(&w, line->text, 0);
     if (w.error != NULL)
         labels_builder_fail(labels, ERROR_JSON, str_c(w.error));
-    return true;
+    return !w.is_dropped;
 }
 
 const struct stage_ops stage_json = {
     .name = "json",
+    .runs_early_filters = true,
     .compile = json_compile,
     .local_new = json_local_new,
     .local_free = json_local_free,

@@ -6,6 +6,7 @@
 #include "base/bytesize.h"
 #include "base/duration.h"
 #include "base/gofmt.h"
+#include "base/regex.h"
 #include "logql/stages/ip.h"
 #include "logql/stages/regex_shape.h"
 #include "logql/stages/stage.h"
@@ -17,6 +18,7 @@ struct filter_node {
     str name;
     struct ip_filter ip;      /* IP */
     struct regex_shape shape; /* MATCHER with a regex */
+    struct regex *re;         /* the same, unless the shape says it all */
 };
 
 struct filter_stage {
@@ -29,6 +31,22 @@ static uint32_t count_nodes(const struct label_filter *f)
     if (f->kind != LABEL_FILTER_AND && f->kind != LABEL_FILTER_OR)
         return 1;
     return 1 + count_nodes(f->pair.left) + count_nodes(f->pair.right);
+}
+
+static bool has_regex(const struct filter_node *node)
+{
+    return node->f->kind == LABEL_FILTER_MATCHER &&
+           (node->f->matcher->op == MATCH_RE || node->f->matcher->op == MATCH_NRE);
+}
+
+/* Not the matcher's own regex: its dot matches a newline, that of a label filter does not. */
+static int compile_regex(struct filter_node *node, struct arena *a, struct error *err)
+{
+    str re = node->f->matcher->value;
+    regex_shape_parse(re, REGEX_SHAPE_LABEL, a, &node->shape);
+    if (node->shape.kind != REGEX_SHAPE_NONE)
+        return 0;
+    return regex_compile(re, REGEX_ANCHORED, &node->re, err);
 }
 
 static int add_node(struct filter_stage *st, const struct label_filter *f, struct arena *a,
@@ -47,8 +65,8 @@ static int add_node(struct filter_stage *st, const struct label_filter *f, struc
         break;
     case LABEL_FILTER_MATCHER:
         node->name = f->matcher->name;
-        if (f->matcher->op == MATCH_RE || f->matcher->op == MATCH_NRE)
-            regex_shape_parse(f->matcher->value, REGEX_SHAPE_LABEL, a, &node->shape);
+        if (has_regex(node))
+            r = compile_regex(node, a, err);
         break;
     case LABEL_FILTER_IP:
         node->name = f->ip.name;
@@ -61,6 +79,13 @@ static int add_node(struct filter_stage *st, const struct label_filter *f, struc
     return r;
 }
 
+static void filter_release(void *stage)
+{
+    struct filter_stage *st = stage;
+    for (uint32_t i = 0; i < st->n; i++)
+        regex_free(st->nodes[i].re);
+}
+
 /* The tree is at most LOGQL_DEPTH_MAX deep: the parser has seen to it. */
 int filter_tree_compile(const struct label_filter *f, struct arena *a, void **ret,
                         struct error *err)
@@ -68,8 +93,19 @@ int filter_tree_compile(const struct label_filter *f, struct arena *a, void **re
     struct filter_stage *st = ARENA_NEW(a, struct filter_stage);
     uint32_t root;
     st->nodes = ARENA_ARRAY(a, struct filter_node, count_nodes(f));
+    int r = add_node(st, f, a, &root, err);
+    if (r != 0)
+        filter_release(st);
     *ret = st;
-    return add_node(st, f, a, &root, err);
+    return r;
+}
+
+str filter_tree_label(const void *stage)
+{
+    const struct filter_stage *st = stage;
+    bool passes_all =
+        st->nodes[0].shape.kind == REGEX_SHAPE_ANY && st->nodes[0].f->matcher->op == MATCH_RE;
+    return st->n > 1 || passes_all ? STR_EMPTY : st->nodes[0].name;
 }
 
 static int filter_compile(const struct stage *s, struct arena *a, void **ret, struct error *err)
@@ -155,9 +191,11 @@ static bool match_label(const struct filter_node *node, uint32_t id, struct stag
         value = b->error;
     else if (!labels_builder_get(b, id, &value))
         value = STR_EMPTY;
-    if (node->shape.kind == REGEX_SHAPE_NONE)
+    if (!has_regex(node))
         return matcher_is_match(m, value);
-    return regex_shape_is_match(&node->shape, value) == (m->op == MATCH_RE);
+    bool is_match = node->re != NULL ? regex_is_match(node->re, value)
+                                     : regex_shape_is_match(&node->shape, value);
+    return is_match == (m->op == MATCH_RE);
 }
 
 static bool match_ip(const struct filter_node *node, uint32_t id, struct stage_line *line)
@@ -208,6 +246,7 @@ static void filter_reads(const void *stage, struct str_list *into)
 const struct stage_ops stage_label_filter = {
     .name = "label filter",
     .compile = filter_compile,
+    .release = filter_release,
     .local_new = filter_local_new,
     .local_free = mem_free,
     .run = filter_run,

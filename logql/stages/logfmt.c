@@ -43,7 +43,8 @@ static bool logfmt_run(const void *stage, void *local, struct stage_line *line)
         uint32_t id = label_key_target(labels, key_cache_id(local, labels, scan.key));
         if (id == NAME_NONE)
             continue;
-        labels_builder_set(labels, id, label_value_clean(scan.value, line->arena));
+        if (!stage_set(line, id, label_value_clean(scan.value, line->arena)))
+            return false;
         if (labels_builder_has_all(labels))
             break;
     }
@@ -54,6 +55,7 @@ static bool logfmt_run(const void *stage, void *local, struct stage_line *line)
 
 const struct stage_ops stage_logfmt = {
     .name = "logfmt",
+    .runs_early_filters = true,
     .compile = logfmt_compile,
     .local_new = logfmt_local_new,
     .local_free = logfmt_local_free,

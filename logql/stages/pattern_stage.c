@@ -50,14 +50,15 @@ static bool pattern_stage_run(const void *stage, void *local, struct stage_line 
     size_t n = pattern_match(stage, line->text, l->values);
     for (size_t i = 0; i < n; i++) {
         uint32_t id = label_key_target(line->labels, l->ids[i]);
-        if (id != NAME_NONE)
-            labels_builder_set(line->labels, id, l->values[i]);
+        if (id != NAME_NONE && !stage_set(line, id, l->values[i]))
+            return false;
     }
     return true;
 }
 
 const struct stage_ops stage_pattern = {
     .name = "pattern",
+    .runs_early_filters = true,
     .compile = pattern_stage_compile,
     .local_new = pattern_local_new,
     .local_free = pattern_local_free,

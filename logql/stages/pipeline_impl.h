@@ -17,6 +17,8 @@ struct pipeline_step {
     void *stage;
     const struct stage *source; /* NULL: a filter of unwrap */
     const struct label_filter *filter;
+    size_t *early; /* [n_early] label filters further on that this parser runs too */
+    size_t n_early;
 };
 
 /* How the labels of a line become those of its sample. */

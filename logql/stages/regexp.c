@@ -89,13 +89,15 @@ static bool regexp_run(const void *stage, void *local, struct stage_line *line)
         if (id == NAME_NONE)
             continue;
         str value = l->groups[i].ptr == NULL ? STR_EMPTY : l->groups[i];
-        labels_builder_set(line->labels, id, value);
+        if (!stage_set(line, id, value))
+            return false;
     }
     return true;
 }
 
 const struct stage_ops stage_regexp = {
     .name = "regexp",
+    .runs_early_filters = true,
     .compile = regexp_compile,
     .release = regexp_release,
     .local_new = regexp_local_new,

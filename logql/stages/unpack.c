@@ -87,13 +87,15 @@ static bool unpack_run(const void *stage, void *local, struct stage_line *line)
     if (entry.ptr == NULL)
         return true;
     for (size_t i = 0; i < l->labels.len; i++)
-        labels_builder_set(line->labels, l->labels.items[i].id, l->labels.items[i].value);
+        if (!stage_set(line, l->labels.items[i].id, l->labels.items[i].value))
+            return false;
     line->text = entry;
     return true;
 }
 
 const struct stage_ops stage_unpack = {
     .name = "unpack",
+    .runs_early_filters = true,
     .compile = unpack_compile,
     .local_new = unpack_local_new,
     .local_free = unpack_local_free,
