@@ -260,8 +260,8 @@ int merge_next(struct merge *m, const struct block_view **ret)
 {
     reset_piece(m);
     while (m->ts.len < MERGE_ENTRIES_TARGET && m->text.len < MERGE_TEXT_TARGET) {
-        struct merge_input *in;
-        int64_t other;
+        struct merge_input *in = NULL;
+        int64_t other = 0;
         int rc = find_first(m, &in, &other);
         if (rc < 0)
             return rc;
