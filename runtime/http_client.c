@@ -27,6 +27,7 @@ struct http_client {
     CURLM *multi;
     uv_timer_t *timer;
     struct http_handle *handles; /* under way */
+    bool is_in_timer;            /* on_timeout is on the stack */
     bool is_in_callback;         /* libcurl must not be re-entered */
     unsigned n_reaping;          /* reap() is on the stack */
     bool is_freed;
@@ -384,6 +385,7 @@ static void on_timeout(uv_timer_t *t)
 {
     struct http_client *c = t->data;
     int running;
+    c->is_in_timer = true;
     c->is_in_callback = true;
     curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
     c->is_in_callback = false;
@@ -396,8 +398,9 @@ static int on_timer_change(CURLM *multi, long timeout_ms, void *client)
     struct http_client *c = client;
     if (timeout_ms < 0)
         uv_timer_stop(c->timer);
-    else
-        uv_timer_start(c->timer, on_timeout, (uint64_t)timeout_ms, 0);
+    else /* 0 only where libuv would not call it again at once, before anything else */
+        uv_timer_start(c->timer, on_timeout,
+                       timeout_ms == 0 && c->is_in_timer ? 1 : (uint64_t)timeout_ms, 0);
     return 0;
 }
 
@@ -462,7 +465,10 @@ static void reap(struct http_client *c)
             handle_free(h);
         }
     }
-    if (--c->n_reaping == 0 && c->is_freed)
+    if (--c->n_reaping > 0)
+        return;
+    c->is_in_timer = false;
+    if (c->is_freed)
         client_destroy(c);
 }
 

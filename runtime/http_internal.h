@@ -131,6 +131,7 @@ struct http_server {
     uv_poll_t poll;
     uv_timer_t timer;     /* MHD's time-outs */
     uv_prepare_t prepare; /* runs the daemon before the loop sleeps, if asked to */
+    uv_idle_t idle;       /* keeps the loop awake while the daemon is busy */
     uv_timer_t watch;     /* looks whether the clients of suspended requests are still there */
     uv_timer_t grace;
     struct metric *connections;

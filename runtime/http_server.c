@@ -25,6 +25,30 @@
 
 static void on_timer(uv_timer_t *t);
 
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* its being there keeps the loop from sleeping; on_prepare does the work */
+}
+
+/* What comes after a run.  A daemon that still has work is run again in the next turn of the loop,
+ * after everyone else had theirs: by an idle handle, for libuv would call a timer of 0 ms again and
+ * again without leaving its timers.  With TLS MHD says "work" all through a handshake, even while
+ * the peer is silent; a pause keeps that from burning a core. */
+static void schedule(struct http_server *s, bool has_timeout, uint64_t timeout_ms)
+{
+    bool is_busy = has_timeout && timeout_ms == 0;
+    if (is_busy && s->tls_cert == NULL) {
+        s->needs_pump = true;
+        uv_idle_start(&s->idle, on_idle);
+    } else {
+        uv_idle_stop(&s->idle);
+    }
+    if (has_timeout)
+        uv_timer_start(&s->timer, on_timer, MAX(timeout_ms, 1), 0);
+    else
+        uv_timer_stop(&s->timer);
+}
+
 /* Lets the daemon work until it says that it waits for the network or for time.  Its epoll
  * descriptor does not tell of what it has read already, hence the question after each round. */
 static void pump(struct http_server *s)
@@ -40,10 +64,7 @@ static void pump(struct http_server *s)
         has_timeout = MHD_get_timeout(s->daemon, &timeout_ms) == MHD_YES;
     }
     s->is_pumping = false;
-    if (has_timeout)
-        uv_timer_start(&s->timer, on_timer, timeout_ms, 0);
-    else
-        uv_timer_stop(&s->timer);
+    schedule(s, has_timeout, timeout_ms);
 }
 
 static void on_timer(uv_timer_t *t)
@@ -253,7 +274,9 @@ static void join_loop(struct http_server *s)
     uv_timer_init(uv, &s->watch);
     uv_timer_init(uv, &s->grace);
     uv_prepare_init(uv, &s->prepare);
-    s->poll.data = s->timer.data = s->watch.data = s->grace.data = s->prepare.data = s;
+    uv_idle_init(uv, &s->idle);
+    s->idle.data = s->poll.data = s->timer.data = s->watch.data = s->grace.data = s->prepare.data =
+        s;
     uv_poll_start(&s->poll, UV_READABLE, on_poll);
     uv_prepare_start(&s->prepare, on_prepare);
     s->needs_pump = true;
@@ -358,6 +381,7 @@ static void on_finish(uv_timer_t *t)
     close_handle(s, (uv_handle_t *)&s->watch);
     close_handle(s, (uv_handle_t *)&s->grace);
     close_handle(s, (uv_handle_t *)&s->prepare);
+    close_handle(s, (uv_handle_t *)&s->idle);
 }
 
 void http_server_check(struct http_server *s)
@@ -367,7 +391,7 @@ void http_server_check(struct http_server *s)
     if (s->n_requests > 0 && !s->is_grace_over)
         return;
     s->is_finishing = true;
-    uv_timer_start(&s->grace, on_finish, 0, 0); /* not from inside a callback of the daemon */
+    uv_timer_start(&s->grace, on_finish, 1, 0); /* not from inside a callback of the daemon */
 }
 
 static void on_grace_over(uv_timer_t *t)

@@ -155,7 +155,8 @@ struct loop_timer *loop_timer_new(struct loop *l, void (*fn)(void *arg), void *a
 
 void loop_timer_start(struct loop_timer *t, uint64_t after_ms, uint64_t repeat_ms)
 {
-    uv_timer_start(&t->uv, on_timer, after_ms, repeat_ms);
+    /* Not 0: re-armed with it in its own callback, a timer would be all that libuv runs. */
+    uv_timer_start(&t->uv, on_timer, MAX(after_ms, 1), repeat_ms);
 }
 
 void loop_timer_stop(struct loop_timer *t)
