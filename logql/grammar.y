@@ -16,7 +16,8 @@
 #include "logql/grammar_io.h"
 #include "logql/parser.h"
 
-#define YYMAXDEPTH (LOGQL_QUERY_BYTES_MAX + 1) /* parentheses may be nested as deep as there is text */
+/* parentheses may be nested as deep as there is text */
+#define YYMAXDEPTH (LOGQL_QUERY_BYTES_MAX + 1)
 
 /* Ends the parse; the builder has put the reason into p->fatal. */
 #define MUST(ok)                                                                                   \

@@ -226,32 +226,17 @@ static int scan_range(struct lexer *lx, struct lexer_value *ret)
  * character. */
 static const char *skip_escape(struct lexer *lx, const char *p, char quote)
 {
-    int digits = 0;
-    bool is_octal = false;
-    switch (*p) {
-    case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7':
-        digits = 3;
-        is_octal = true;
-        break;
-    case 'x':
-        digits = 2;
-        p++;
-        break;
-    case 'u':
-        digits = 4;
-        p++;
-        break;
-    case 'U':
-        digits = 8;
-        p++;
-        break;
-    default:
-        if (p < lx->end && (strchr("abfnrtv\\", *p) != NULL || *p == quote)) {
+    const char c = *p;
+    const bool is_octal = c >= '0' && c <= '7';
+    int digits = is_octal ? 3 : c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
+    if (digits == 0) {
+        if (p < lx->end && (c == quote || strchr("abfnrtv\\", c) != NULL)) {
             return p + 1;
         }
         lexer_error(lx, "invalid char escape");
         return p;
     }
+    p += !is_octal;
     for (; digits > 0; digits--, p++) {
         bool is_digit = is_octal ? *p >= '0' && *p <= '7' : lexer_is_hex(*p);
         if (!is_digit) {
@@ -294,15 +279,18 @@ static void skip_raw(struct lexer *lx)
     lx->cursor = close == NULL ? lx->end : close + 1;
 }
 
-/* Surrogates, which Go's strconv refuses, stand for U+FFFD in Loki: writes that over their digits. */
+/* Surrogates, which Go's strconv refuses, stand for U+FFFD in Loki: writes it over their digits. */
 static void replace_surrogates(char *p, const char *end)
 {
     while ((p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
         size_t digits = p[1] == 'u' ? 4 : p[1] == 'U' ? 8 : 0;
         uint64_t rune = 0;
         p += 2;
-        if (digits > 0 && digits <= (size_t)(end - p) &&
-            goparse_uint(str_make(p, digits), 16, 64, &rune) == 0 && rune >= 0xd800 && rune <= 0xdfff) {
+        if (digits == 0 || digits > (size_t)(end - p)) {
+            continue;
+        }
+        goparse_uint(str_make(p, digits), 16, 64, &rune);
+        if (rune >= 0xd800 && rune <= 0xdfff) {
             memcpy(p + digits - 4, "fffd", 4);
         }
     }
@@ -372,11 +360,12 @@ static int scan(struct lexer *lx, struct lexer_value *ret)
     const char *const from = lx->cursor;
     const char *YYCURSOR = from, *YYMARKER;
 /* a word that is always itself */
-#define WORD(token)     return (lx->cursor = YYCURSOR, token)
+#define WORD(token) return (lx->cursor = YYCURSOR, token)
 /* a word that is a function in front of a parenthesis, else a label */
-#define FUNCTION(token) return (lx->cursor = YYCURSOR, is_function_ahead(lx) ? token : TOKEN_IDENTIFIER)
+#define FUNCTION(token)                                                                            \
+    return (lx->cursor = YYCURSOR, is_function_ahead(lx) ? (token) : TOKEN_IDENTIFIER)
 /* two characters: Go's scanner knows the first, the second is looked ahead */
-#define PAIR(token)     return (lx->cursor = YYCURSOR, lx->is_line_lost = true, token)
+#define PAIR(token) return (lx->cursor = YYCURSOR, lx->is_line_lost = true, token)
     /* clang-format off */
     /*!re2c
         [ \t\r\n]+          { lx->cursor = YYCURSOR; return SKIPPED; }
@@ -477,28 +466,41 @@ static int scan(struct lexer *lx, struct lexer_value *ret)
             return scan_number(lx, from, ret);
         }
 
-        "-"          { lx->cursor = YYCURSOR; return take_duration(lx, from, ret) ? TOKEN_DURATION : TOKEN_SUB; }
+        "-" {
+            lx->cursor = YYCURSOR;
+            return take_duration(lx, from, ret) ? TOKEN_DURATION : TOKEN_SUB;
+        }
         "--" (L | "-")* {
             lx->cursor = YYCURSOR;
             return take_flag(lx, from, ret) ? TOKEN_FUNCTION_FLAG : TOKEN_SUB;
         }
-        "["          { lx->cursor = YYCURSOR; return scan_range(lx, ret); }
-        ["]          { lx->cursor = YYCURSOR; skip_quoted(lx, '"'); return finish_string(lx, from, ret); }
-        "`"          { lx->cursor = YYCURSOR; skip_raw(lx); return finish_string(lx, from, ret); }
-        "'"          {
+        "[" { lx->cursor = YYCURSOR; return scan_range(lx, ret); }
+        ["] {
             lx->cursor = YYCURSOR;
-            if (skip_quoted(lx, '\'') != 1)
+            skip_quoted(lx, '"');
+            return finish_string(lx, from, ret);
+        }
+        "`" {
+            lx->cursor = YYCURSOR;
+            skip_raw(lx);
+            return finish_string(lx, from, ret);
+        }
+        "'" { // a character of Go's; LogQL has no use for it
+            lx->cursor = YYCURSOR;
+            if (skip_quoted(lx, '\'') != 1) {
                 lexer_error(lx, "invalid char literal");
+            }
             return TOKEN_IDENTIFIER;
         }
-        [\x00]       {
-            if (from >= lx->end)
+        [\x00] {
+            if (from >= lx->end) {
                 return 0;
+            }
             lx->cursor = YYCURSOR;
             return TOKEN_IDENTIFIER;
         }
-        .            { lx->cursor = YYCURSOR; return TOKEN_IDENTIFIER; }
-        *            { lx->cursor = from + 1; return TOKEN_IDENTIFIER; } /* malformed UTF-8 */
+        . { lx->cursor = YYCURSOR; return TOKEN_IDENTIFIER; }
+        * { lx->cursor = from + 1; return TOKEN_IDENTIFIER; } // malformed UTF-8
     */
     /* clang-format on */
 }

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <time.h>
 
+#include "base/mem.h"
 #include "logql/check.h"
 #include "logql/parser.h"
 #include "tests/support/golden_lines.h"
@@ -127,7 +128,7 @@ Test(logql_parser, turns_negated_alternatives_into_filters)
 Test(logql_parser, refuses_what_is_too_long_or_too_deep)
 {
     size_t size = 1 << 20;
-    char *long_query = calloc(size + 1, 1);
+    char *long_query = mem_zalloc(size + 1);
     memset(long_query, '(', size);
     refuses(logql_parse, long_query, "parse error : input size too long (1048576 > 131072)");
 
@@ -154,7 +155,7 @@ Test(logql_parser, refuses_what_is_too_long_or_too_deep)
     refuses(logql_parse, buf_c(&deep),
             "parse error : a label filter is nested too deeply (more than 8000)");
     buf_deinit(&deep);
-    free(long_query);
+    mem_free(long_query);
 }
 
 Test(logql_parser, takes_time_in_proportion_to_the_text)
