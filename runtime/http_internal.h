@@ -111,6 +111,7 @@ struct http_request {
     const struct http_upgrade_ops *upgrade_ops;
     void *upgrade_arg;
     struct MHD_UpgradeResponseHandle *upgraded;
+    bool is_upgrade_closed; /* its owner is done; MHD may still be sending what is left */
 };
 
 struct http_server {

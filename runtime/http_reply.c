@@ -170,6 +170,7 @@ void http_upgrade(struct http_request *r, const struct http_upgrade_ops *ops, vo
 
 void http_upgrade_close(struct http_request *r)
 {
+    r->is_upgrade_closed = true;
     MHD_upgrade_action(r->upgraded, MHD_UPGRADE_ACTION_CLOSE);
     http_server_wake(r->server);
 }

@@ -1,4 +1,5 @@
 /* The life of a request: MHD's callbacks, all on the loop's thread. */
+#include <gnutls/gnutls.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -215,9 +216,21 @@ static int reserve_body(struct http_request *r, uint64_t n)
     return 0;
 }
 
+/* MHD asks for a client certificate when it has a CA, but leaves the verdict to its user. */
+static bool has_trusted_certificate(const struct http_request *r)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    unsigned problems = 1;
+    return info != NULL && info->tls_session != NULL &&
+           gnutls_certificate_verify_peers2(info->tls_session, &problems) == 0 && problems == 0;
+}
+
 static enum MHD_Result begin(struct http_request *r, const char *method)
 {
     struct http_server *s = r->server;
+    if (s->tls_ca != NULL && !has_trusted_certificate(r))
+        return MHD_NO;
     r->phase = HTTP_PHASE_BODY;
     r->method = arena_str(&r->arena, str_c(method));
     r->method_index = http_method_index(r->method);

@@ -401,6 +401,8 @@ static void on_grace_over(uv_timer_t *t)
     for (struct http_request *r = s->requests; r != NULL; r = r->next) {
         if (r->has_handler)
             http_request_cancel(r);
+        if (r->upgraded != NULL && r->fd >= 0)
+            shutdown(r->fd, SHUT_RDWR); /* a peer that does not read must not hold us */
     }
     http_server_check(s);
 }
@@ -416,7 +418,7 @@ void http_server_stop(struct http_server *s, unsigned grace_ms, void (*done)(voi
         close(fd);
     for (struct http_request *r = s->requests, *next; r != NULL; r = next) {
         next = r->next;
-        if (r->upgraded != NULL)
+        if (r->upgraded != NULL && !r->is_upgrade_closed)
             r->upgrade_ops->on_shutdown(r->upgrade_arg);
     }
     uv_timer_start(&s->grace, on_grace_over, grace_ms, 0);
