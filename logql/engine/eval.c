@@ -1,6 +1,7 @@
 /* The end of a metric query: the shards' series become matrices, the tree is evaluated over them,
  * and the outcome becomes the answer. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "logql/engine/internal.h"
@@ -62,28 +63,55 @@ static struct series_table *join_tables(struct engine_query *q, const struct lea
     return all;
 }
 
-static int cmp_samples(const void *a, const void *b)
+/* The end of the run of ascending times that begins at `from`. */
+static size_t run_end(const struct sample *s, size_t from, size_t n)
 {
-    const struct sample *x = a, *y = b;
-    return x->ts_ns < y->ts_ns ? -1 : x->ts_ns > y->ts_ns;
+    size_t to = from + 1;
+    while (to < n && s[to].ts_ns >= s[to - 1].ts_ns)
+        to++;
+    return to;
 }
 
-/* Samples of several streams come one stream after the other.  Loki's order of equal times is not
- * defined; ours is by value, so that it does not depend on the shards. */
-static int cmp_samples_total(const void *a, const void *b)
+static void merge_runs(const struct sample *a, size_t n_a, const struct sample *b, size_t n_b,
+                       struct sample *out)
 {
-    int c = cmp_samples(a, b);
-    const struct sample *x = a, *y = b;
-    return c != 0 ? c : x->value < y->value ? -1 : x->value > y->value;
+    while (n_a > 0 && n_b > 0) {
+        if (b->ts_ns < a->ts_ns) {
+            *out++ = *b++;
+            n_b--;
+        } else {
+            *out++ = *a++;
+            n_a--;
+        }
+    }
+    memcpy(out, a, n_a * sizeof *a);
+    memcpy(out + n_a, b, n_b * sizeof *b);
 }
 
+/* Samples come one stream after the other, each in order of time: a few long runs, merged pairwise
+ * until one is left.  Equal times keep the order of streams, which no cutting into shards changes.
+ */
 static void sort_samples(struct series *s)
 {
-    for (size_t i = 1; i < s->samples.len; i++)
-        if (s->samples.items[i].ts_ns < s->samples.items[i - 1].ts_ns) {
-            qsort(s->samples.items, s->samples.len, sizeof s->samples.items[0], cmp_samples_total);
-            return;
+    size_t n = s->samples.len;
+    if (n == 0 || run_end(s->samples.items, 0, n) == n)
+        return;
+    struct sample *from = s->samples.items, *to = mem_array(n, sizeof *to);
+    for (bool is_done = false; !is_done;) {
+        is_done = true;
+        for (size_t i = 0; i < n;) {
+            size_t mid = run_end(from, i, n), end = mid < n ? run_end(from, mid, n) : n;
+            merge_runs(from + i, mid - i, from + mid, end - mid, to + i);
+            is_done = is_done && end == n && i == 0;
+            i = end;
         }
+        struct sample *t = from;
+        from = to;
+        to = t;
+    }
+    if (from != s->samples.items)
+        memcpy(s->samples.items, from, n * sizeof *from);
+    mem_free(from == s->samples.items ? to : from);
 }
 
 /* Scratch of the sliding windows, as large as the largest series needs. */

@@ -215,11 +215,6 @@ double cell_value(const struct window_plan *w, const struct cell *c)
 
 /* ---- samples ---- */
 
-static bool is_less(double a, double b) /* NaN is the smallest */
-{
-    return isnan(a) ? !isnan(b) : a < b;
-}
-
 static void swap(double *a, double *b)
 {
     double t = *a;
@@ -227,25 +222,25 @@ static void swap(double *a, double *b)
     *b = t;
 }
 
-/* The k-th smallest of v[0 .. n).  Moves the items about so that those after k are not smaller
- * (Hoare's selection, the middle one of three as pivot). */
+/* The k-th smallest of v[0 .. n), none of them NaN.  Moves the items about so that those after k
+ * are not smaller (Hoare's selection, the middle one of three as pivot). */
 static double select_kth(double *v, size_t n, size_t k)
 {
     size_t lo = 0, hi = n - 1;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (is_less(v[mid], v[lo]))
+        if (v[mid] < v[lo])
             swap(&v[mid], &v[lo]);
-        if (is_less(v[hi], v[lo]))
+        if (v[hi] < v[lo])
             swap(&v[hi], &v[lo]);
-        if (is_less(v[hi], v[mid]))
+        if (v[hi] < v[mid])
             swap(&v[hi], &v[mid]);
         double pivot = v[mid];
         size_t i = lo, j = hi;
         for (;; i++, j--) {
-            while (is_less(v[i], pivot))
+            while (v[i] < pivot)
                 i++;
-            while (is_less(pivot, v[j]))
+            while (pivot < v[j])
                 j--;
             if (i >= j)
                 break;
@@ -259,6 +254,16 @@ static double select_kth(double *v, size_t n, size_t k)
     return v[k];
 }
 
+/* Puts NaN, which counts as the smallest, to the front; returns how many there are. */
+static size_t front_nans(double *v, size_t n)
+{
+    size_t n_nan = 0;
+    for (size_t i = 0; i < n; i++)
+        if (isnan(v[i]))
+            swap(&v[i], &v[n_nan++]);
+    return n_nan;
+}
+
 static double quantile(double q, double *v, size_t n)
 {
     if (isnan(q))
@@ -268,15 +273,16 @@ static double quantile(double q, double *v, size_t n)
     if (q > 1)
         return INFINITY;
     double rank = q * (double)(n - 1);
-    size_t lower = (size_t)fmax(0, floor(rank));
+    size_t lower = (size_t)fmax(0, floor(rank)), n_nan = front_nans(v, n);
     double weight = rank - floor(rank);
-    double low = select_kth(v, n, lower);
+    if (lower < n_nan)
+        return NAN;
+    double low = select_kth(v + n_nan, n - n_nan, lower - n_nan);
     if (lower + 1 >= n)
         return low * (1 - weight) + low * weight;
     double high = v[lower + 1]; /* the smallest of those behind */
     for (size_t i = lower + 2; i < n; i++)
-        if (is_less(v[i], high))
-            high = v[i];
+        high = v[i] < high ? v[i] : high;
     return low * (1 - weight) + high * weight;
 }
 
