@@ -291,6 +291,21 @@ static uint32_t keys_unique(const struct head_rows *r, struct sort_key *keys, ui
     return kept;
 }
 
+/* Sum of metadata over the rows that are left. */
+static uint64_t count_meta_bytes(const struct head *h)
+{
+    uint32_t *text_bytes = mem_array(MAX(h->n_sets, 1u), sizeof *text_bytes);
+    struct cursor c = cursor_make(str_make(h->rows->sets, h->sets_len));
+    for (uint32_t i = 0; i < h->n_sets; i++)
+        for (uint64_t parts = 2 * cursor_uvarint(&c); parts > 0 && cursor_ok(&c); parts--)
+            text_bytes[i] += (uint32_t)cursor_lenstr(&c).len;
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < h->n; i++)
+        sum += text_bytes[h->rows->meta_of[i]];
+    mem_free(text_bytes);
+    return sum;
+}
+
 /* Puts the rows in order into a new buffer; readers of the old one keep it. */
 static int head_sort(struct head *h)
 {
@@ -319,8 +334,11 @@ static int head_sort(struct head *h)
     mem_free(keys);
     rows_unref(r);
     h->rows = sorted;
-    h->n = n;
     h->is_sorted = true;
+    bool has_dropped = n < h->n;
+    h->n = n;
+    if (has_dropped)
+        h->meta_bytes = count_meta_bytes(h);
     return 0;
 }
 
