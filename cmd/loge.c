@@ -149,6 +149,7 @@ static void wire(struct server *s)
         .auth_enabled = s->config.auth_enabled,
         .sources = sources,
         .n_sources = ARRAY_LEN(sources),
+        .concurrent_max = (size_t)s->config.query_max_concurrent,
     };
     s->querier = querier_new(&q);
     distributor_routes(s->distributor, s->http);
@@ -240,7 +241,6 @@ static void free_all(struct server *s)
     distributor_free(s->distributor);
     if (s->store_source != NULL)
         store_source_free(s->store_source);
-    ingester_free(s->ingester);
     store_close(s->store);
     limits_set_free(s->limits);
     loop_free(s->loop);
