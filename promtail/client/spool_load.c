@@ -91,17 +91,14 @@ static struct source *apply_mark(struct replay *r, struct loaded_mark *m, bool i
 {
     struct source_registry *sources = r->s->sources;
     size_t client = r->s->client;
-    struct source *s =
-        source_open(sources, m->key, m->name, m->yaml_key, r->ignore_marks ? 0 : m->mark.pos);
+    struct source *s = source_open(sources, m->key, m->name, m->yaml_key, m->mark.pos);
     s->ident = m->ident;
     s->is_finished = m->is_finished;
-    if (!r->ignore_marks) {
-        source_mark_deinit(&s->queued[client]);
-        source_mark_copy(&s->queued[client], &m->mark);
-        if (is_acked) {
-            source_mark_deinit(&s->acked[client]);
-            source_mark_copy(&s->acked[client], &m->mark);
-        }
+    source_mark_deinit(&s->queued[client]);
+    source_mark_copy(&s->queued[client], &m->mark);
+    if (is_acked) {
+        source_mark_deinit(&s->acked[client]);
+        source_mark_copy(&s->acked[client], &m->mark);
     }
     return s;
 }
@@ -113,8 +110,12 @@ static void read_marks(struct replay *r, struct cursor *c, bool is_acked, struct
         struct loaded_mark m;
         if (!get_mark(c, &m))
             return;
+        if (r->ignore_marks) {
+            source_mark_deinit(&m.mark);
+            continue;
+        }
         struct source *s = apply_mark(r, &m, is_acked);
-        if (g != NULL && !r->ignore_marks) {
+        if (g != NULL) {
             VEC_PUSH(&g->marks, (struct group_mark){s, m.mark});
         } else {
             source_unref(s);

@@ -12,6 +12,7 @@
 struct http_server;
 struct loop;
 struct positions;
+struct tail_pool;
 struct target;
 struct workers;
 
@@ -23,8 +24,10 @@ struct target_env {
     struct positions *positions;
     struct http_server *server; /* Promtail's own server; NULL if disabled */
     const struct promtail_config *config;
+    struct tail_pool *tail_pool; /* of the file targets */
+    void (*on_end)(void *arg);   /* a target that ends by itself (stdin) calls it once */
+    void *on_end_arg;
     bool is_dry_run;
-    /* Targets call this when their list of pages or readiness changed (may be rare). */
 };
 
 /* One row of the /targets page. */

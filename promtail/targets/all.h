@@ -1,0 +1,5 @@
+/* promtail/targets/all.h - the targets by name, for the registry. */
+#pragma once
+#include "promtail/targets/target.h"
+
+extern const struct target_ops target_file, target_stdin;

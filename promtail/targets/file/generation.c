@@ -1,0 +1,131 @@
+#include "promtail/targets/file/generation.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "runtime/log.h"
+
+#define COMPONENT      "file"
+#define LINE_BYTES_MAX (64u << 20)
+
+struct generation *generation_new(struct tail *t, struct source *s, int fd)
+{
+    struct generation *g = mem_zalloc(sizeof *g);
+    struct stat st;
+    g->tail = t;
+    g->source = s;
+    g->fd = fd;
+    g->size_at_end = -1;
+    if (fstat(fd, &st) == 0)
+        g->size = st.st_size;
+    g->last_read_mono_ns = g->quiet_since_mono_ns = clock_mono_ns();
+    buf_init(&g->carry, LINE_BYTES_MAX);
+    tail_pool_opened(t->env->pool, g);
+    return g;
+}
+
+void generation_close_fd(struct generation *g)
+{
+    if (g->fd < 0)
+        return;
+    if (g->inflate == NULL)
+        close(g->fd);
+    g->fd = -1; /* the decompressor has its own life */
+    tail_pool_closed(g->tail->env->pool, g);
+}
+
+void generation_free(struct generation *g)
+{
+    tail_pool_remove(g->tail->env->pool, g);
+    generation_close_fd(g);
+    inflate_close(g->inflate);
+    buf_deinit(&g->carry);
+    source_unref(g->source);
+    mem_free(g);
+}
+
+/* Only what stands under a path can be found again when it was closed. */
+bool generation_may_close(const struct generation *g)
+{
+    return g->fd >= 0 && g->inflate == NULL && g->is_current && g->at_end && !g->is_queued;
+}
+
+bool generation_open_fd(struct generation *g)
+{
+    if (g->fd >= 0)
+        return true;
+    bool is_gzip;
+    int fd = open(g->tail->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0 && !ident_is_same_file(fd, &g->source->ident)) {
+        close(fd);
+        fd = ident_find_moved(g->tail->path, &g->source->ident, g->offset, &is_gzip);
+    }
+    if (fd < 0) {
+        g->is_broken = g->is_lost = true;
+        return false;
+    }
+    g->fd = fd;
+    tail_pool_opened(g->tail->env->pool, g);
+    return true;
+}
+
+void generation_replace_fd(struct generation *g, int fd)
+{
+    struct stat st;
+    generation_close_fd(g);
+    g->fd = fd;
+    g->at_end = false;
+    g->size_at_end = -1;
+    if (fstat(fd, &st) == 0)
+        g->size = st.st_size;
+    tail_pool_opened(g->tail->env->pool, g);
+}
+
+void generation_forget_yaml(struct generation *g)
+{
+    mem_free(g->source->yaml_key);
+    g->source->yaml_key = NULL;
+}
+
+static bool inflate_as(struct generation *g, const char *format)
+{
+    struct error err = {0};
+    lseek(g->fd, 0, SEEK_SET);
+    if (inflate_open(g->fd, format, &g->inflate, &err) == 0)
+        return true;
+    log_error(COMPONENT, "cannot decompress", LOG_C("path", g->tail->path), LOG_C("err", err.text));
+    g->fd = -1; /* inflate_open closed it */
+    tail_pool_closed(g->tail->env->pool, g);
+    return false;
+}
+
+bool generation_decompress(struct generation *g)
+{
+    g->offset = 0; /* lines are counted from the start */
+    return inflate_as(g, g->tail->env->job->decompression.format);
+}
+
+bool generation_read_as_gzip(struct generation *g)
+{
+    g->skip_bytes = g->offset;
+    return inflate_as(g, "gz");
+}
+
+void generation_put_rest(struct generation *g)
+{
+    struct buf *b = tail_pool_buffer(g->tail->env->pool);
+    if (g->inflate != NULL || g->fd < 0 || g->is_broken || g->tail->encoding != NULL)
+        return;
+    size_t want = g->size > g->offset ? (size_t)(g->size - g->offset) : 0;
+    buf_reset(b);
+    if (want == 0 || want > LINE_BYTES_MAX || !buf_reserve(b, want))
+        return;
+    ssize_t n = pread(g->fd, b->ptr, want, g->offset);
+    if (n > 0) {
+        b->len = (size_t)n;
+        generation_put(g, buf_str(b), g->offset, g->offset + n);
+    }
+}

@@ -1,0 +1,16 @@
+/* promtail/targets/file/generation.h - life of one generation; for this folder alone. */
+#pragma once
+#include "promtail/targets/file/tail.h"
+
+/* Takes the descriptor and the reference to the source over. */
+struct generation *generation_new(struct tail *t, struct source *s, int fd);
+void generation_free(struct generation *g);
+/* positions.yaml speaks of the file under the path only. */
+void generation_forget_yaml(struct generation *g);
+/* Goes on at the same offset in a copy. */
+void generation_replace_fd(struct generation *g, int fd);
+/* Decompression as the job says, or of a .gz copy from plain offset g->offset on. */
+bool generation_decompress(struct generation *g);
+bool generation_read_as_gzip(struct generation *g);
+/* A last line without newline that nobody will end any more. */
+void generation_put_rest(struct generation *g);

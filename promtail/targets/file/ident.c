@@ -1,0 +1,146 @@
+#include "promtail/targets/file/ident.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+#define PATH_BYTES         4096
+#define HEAD_CERTAIN_BYTES 32 /* a shorter head does not tell a copy */
+
+static ssize_t read_head(int fd, char head[IDENT_HEAD_BYTES], size_t want)
+{
+    size_t n = 0;
+    while (n < want) {
+        ssize_t got = pread(fd, head + n, want - n, (off_t)n);
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        n += (size_t)got;
+    }
+    return (ssize_t)n;
+}
+
+bool ident_take(int fd, struct source_ident *ret)
+{
+    struct stat st;
+    char head[IDENT_HEAD_BYTES];
+    if (fstat(fd, &st) != 0)
+        return false;
+    ssize_t n = read_head(fd, head, sizeof head);
+    if (n < 0)
+        return false;
+    *ret = (struct source_ident){.dev = st.st_dev,
+                                 .ino = st.st_ino,
+                                 .head_hash = hash_xxh64(str_make(head, (size_t)n), 0),
+                                 .head_bytes = (uint32_t)n};
+    return true;
+}
+
+void ident_extend(int fd, struct source_ident *id)
+{
+    if (id->head_bytes < IDENT_HEAD_BYTES && ident_head_matches(fd, id))
+        ident_take(fd, id);
+}
+
+bool ident_head_matches(int fd, const struct source_ident *id)
+{
+    char head[IDENT_HEAD_BYTES];
+    size_t want = MIN(id->head_bytes, (uint32_t)IDENT_HEAD_BYTES);
+    ssize_t n = read_head(fd, head, want);
+    return n == (ssize_t)want && hash_xxh64(str_make(head, want), 0) == id->head_hash;
+}
+
+bool ident_is_same_file(int fd, const struct source_ident *id)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && st.st_ino == id->ino && ident_head_matches(fd, id);
+}
+
+/* --- what became of a generation --- */
+
+static bool gzip_head_matches(int fd, const struct source_ident *id)
+{
+    int copy = dup(fd);
+    gzFile gz = copy < 0 ? NULL : gzdopen(copy, "rb");
+    if (gz == NULL) {
+        if (copy >= 0)
+            close(copy);
+        return false;
+    }
+    char head[IDENT_HEAD_BYTES];
+    int n = gzread(gz, head, id->head_bytes);
+    bool hit = !gzdirect(gz) && n == (int)id->head_bytes &&
+               hash_xxh64(str_make(head, (size_t)n), 0) == id->head_hash;
+    gzclose(gz);
+    lseek(fd, 0, SEEK_SET);
+    return hit;
+}
+
+struct candidate {
+    int fd;
+    bool is_gzip;
+    int64_t mtime_s;
+};
+
+/* A renamed file is certain; of copies the newest is taken. */
+static bool look_at(const char *path, str name, const struct source_ident *id, int64_t size,
+                    struct candidate *best)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return false;
+    }
+    bool is_renamed = st.st_ino == id->ino && ident_head_matches(fd, id);
+    bool is_certain = id->head_bytes >= HEAD_CERTAIN_BYTES;
+    bool is_gzip =
+        !is_renamed && is_certain && str_has_suffix(name, STR(".gz")) && gzip_head_matches(fd, id);
+    bool is_copy =
+        !is_renamed && !is_gzip && is_certain && st.st_size >= size && ident_head_matches(fd, id);
+    bool is_better =
+        is_renamed || ((is_gzip || is_copy) && (best->fd < 0 || st.st_mtim.tv_sec > best->mtime_s));
+    if (!is_better) {
+        close(fd);
+        return false;
+    }
+    if (best->fd >= 0)
+        close(best->fd);
+    *best = (struct candidate){fd, is_gzip, st.st_mtim.tv_sec};
+    return is_renamed;
+}
+
+int ident_find_moved(const char *path, const struct source_ident *id, int64_t size,
+                     bool *ret_is_gzip)
+{
+    str whole = str_c(path);
+    size_t slash = str_rfind_char(whole, '/');
+    str base = slash == STR_NPOS ? whole : str_from(whole, slash + 1);
+    size_t dot = str_rfind_char(base, '.'); /* app.log may become app-1.log or app.log.1 */
+    str stem = dot == STR_NPOS || dot == 0 ? base : str_sub(base, 0, dot);
+    char dir[PATH_BYTES], name[PATH_BYTES];
+    snprintf(dir, sizeof dir, "%.*s", slash == STR_NPOS ? 1 : (int)MAX(slash, 1),
+             slash == STR_NPOS ? "." : path);
+    struct candidate best = {.fd = -1};
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+        str entry = str_c(e->d_name);
+        if (!str_has_prefix(entry, stem) || str_eq(entry, base))
+            continue;
+        int n = snprintf(name, sizeof name, "%s/%s", dir, e->d_name);
+        if (n > 0 && (size_t)n < sizeof name && look_at(name, entry, id, size, &best))
+            break;
+    }
+    if (d != NULL)
+        closedir(d);
+    *ret_is_gzip = best.is_gzip;
+    return best.fd;
+}

@@ -1,0 +1,27 @@
+/* promtail/targets/file/ident.h - telling the generations of a file apart.
+ *
+ * Device and inode alone are not enough: copytruncate keeps them, a deleted file's inode is used
+ * again at once.  So the first bytes count too, as many as were there when they were looked at, up
+ * to IDENT_HEAD_BYTES. */
+#pragma once
+#include <sys/stat.h>
+
+#include "base/str.h"
+#include "promtail/source.h"
+
+#define IDENT_HEAD_BYTES 1024
+
+/* Takes device, inode and the hash of the head; false if the file cannot be read. */
+bool ident_take(int fd, struct source_ident *ret);
+/* Looks at more of the head if the file has grown since and the head was short. */
+void ident_extend(int fd, struct source_ident *id);
+/* True if the file still begins with the head of `id`. */
+bool ident_head_matches(int fd, const struct source_ident *id);
+/* Inode and head; the device may change over a reboot. */
+bool ident_is_same_file(int fd, const struct source_ident *id);
+
+/* Finds, beside `path`, what has become of a generation that is not there any more: renamed (same
+ * inode), copied (same head, at least `size` bytes long) or compressed (.gz whose content has the
+ * same head).  Returns an open descriptor or -1; *ret_is_gzip tells how to read it. */
+int ident_find_moved(const char *path, const struct source_ident *id, int64_t size,
+                     bool *ret_is_gzip);

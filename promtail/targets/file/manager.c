@@ -1,0 +1,577 @@
+/* The file target of a job: from service discovery by relabelling and globbing to tails.
+ *
+ *   provider -> group -> relabel -> file_target (labels, pattern) -> tail per path
+ *
+ * What stands here again and again is a reconcile: what should be is compared with what is. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "promtail/discovery/discovery.h"
+#include "promtail/discovery/providers.h"
+#include "promtail/targets/all.h"
+#include "promtail/targets/file/glob.h"
+#include "promtail/targets/file/tail.h"
+#include "promtail/targets/file/watch.h"
+#include "runtime/log.h"
+#include "runtime/loop.h"
+
+#define COMPONENT       "file"
+#define SETTLE_MS       20   /* after an event, before folders are read again */
+#define POLL_WATCHED_MS 2000 /* files of watched folders: only a net below inotify */
+#define TARGETS_MAX     1000000
+
+struct file_target {
+    char *key;
+    struct label_list discovered, labels; /* in arena */
+    struct arena arena;
+    str pattern, exclude;
+    struct strmap tails; /* path -> struct tail */
+    unsigned round;
+};
+
+/* A discovered target as it came, and what became of it. */
+struct found_target {
+    struct label_list discovered, labels;
+    const char *dropped; /* why it is no target; NULL: it is one */
+};
+
+struct found_group {
+    struct arena arena;
+    struct found_target *targets;
+    size_t n;
+};
+
+struct file_manager {
+    struct target base;
+    const struct target_env *env;
+    struct tail_env tail_env;
+    VEC(struct provider *) providers;
+    struct strmap groups;  /* provider index and source -> struct found_group */
+    struct strmap targets; /* key -> struct file_target */
+    struct watcher *watcher;
+    struct loop_timer *settle, *sync, *poll;
+    bool is_changed; /* groups changed since the targets were made */
+    bool is_stopped;
+    unsigned round;
+    int64_t next_full_poll_ns;
+    char host[256];
+};
+
+/* --- tails --- */
+
+static void watch_path(struct file_manager *m, const char *path)
+{
+    str s = str_c(path);
+    size_t slash = str_rfind_char(s, '/');
+    if (slash != STR_NPOS)
+        watcher_add(m->watcher, slash == 0 ? STR("/") : str_sub(s, 0, slash));
+}
+
+static void add_tail(struct file_manager *m, struct file_target *target, str path)
+{
+    struct error err = {0};
+    struct tail *t = NULL;
+    char real[PATH_MAX];
+    if (tail_new(&m->tail_env, path, &target->labels, &t, &err) != 0) {
+        log_error(COMPONENT, "failed to start tailer", LOG_S("path", path), LOG_C("err", err.text));
+        return;
+    }
+    if (!tail_check(t)) {
+        tail_free(t);
+        return;
+    }
+    strmap_put(&target->tails, path, t);
+    watch_path(m, t->path);
+    if (realpath(t->path, real) != NULL && strcmp(real, t->path) != 0)
+        watch_path(m, real); /* written through a link: events come there */
+}
+
+static void on_dir(void *arg, str dir)
+{
+    watcher_add(((struct file_manager *)arg)->watcher, dir);
+}
+
+static void scan_target(struct file_manager *m, struct file_target *target)
+{
+    struct arena a;
+    arena_init(&a, SIZE_MAX);
+    struct glob_result found = {.arena = &a, .on_dir = on_dir, .arg = m};
+    glob_expand(target->pattern, &found);
+    for (size_t i = 0; i < found.paths.len; i++) {
+        str path = found.paths.items[i];
+        if (strmap_get(&target->tails, path) == NULL &&
+            (target->exclude.len == 0 || !glob_match(target->exclude, path)))
+            add_tail(m, target, path);
+    }
+    arena_deinit(&a);
+}
+
+static void check_tails(struct file_target *target)
+{
+    VEC(str) gone = {0};
+    size_t at = 0;
+    str path;
+    void *item;
+    while (strmap_next(&target->tails, &at, &path, &item))
+        if (!tail_check(item))
+            VEC_PUSH(&gone, path);
+    for (size_t i = 0; i < gone.len; i++)
+        tail_free(strmap_remove(&target->tails, gone.items[i]));
+    VEC_FREE(&gone);
+}
+
+static void free_target(struct file_target *target)
+{
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&target->tails, &at, NULL, &item))
+        tail_free(item);
+    strmap_deinit(&target->tails);
+    arena_deinit(&target->arena);
+    mem_free(target->key);
+    mem_free(target);
+}
+
+/* --- targets --- */
+
+/* Absolute and without . and .. and double slashes, as Go's filepath.Abs. */
+static str absolute(struct arena *a, str path)
+{
+    char cwd[PATH_MAX];
+    if (path.len == 0 || path.ptr[0] != '/') {
+        if (getcwd(cwd, sizeof cwd) == NULL)
+            return path;
+        path = arena_printf(a, "%s/%.*s", cwd, STR_ARG(path));
+    }
+    char *out = arena_alloc(a, path.len + 2);
+    size_t n = 0;
+    for (str rest = path; rest.ptr != NULL;) {
+        str part = str_split(&rest, '/');
+        if (part.len == 0 || str_eq(part, STR(".")))
+            continue;
+        if (str_eq(part, STR(".."))) {
+            while (n > 0 && out[--n] != '/')
+                ;
+            continue;
+        }
+        out[n++] = '/';
+        memcpy(out + n, part.ptr, part.len);
+        n += part.len;
+    }
+    if (n == 0)
+        out[n++] = '/';
+    return str_make(out, n);
+}
+
+static void remove_internal(struct label_list *labels)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < labels->n; i++)
+        if (!str_has_prefix(labels->items[i].name, STR("__")))
+            labels->items[n++] = labels->items[i];
+    labels->n = n;
+    label_list_rehash(labels);
+}
+
+static str target_key(struct arena *a, const struct found_target *f)
+{
+    struct buf b;
+    buf_init(&b, BUF_NO_LIMIT);
+    buf_append_str(&b, label_list_get(&f->labels, STR("__path__")));
+    buf_append_char(&b, '\n');
+    buf_append_str(&b, label_list_get(&f->labels, STR("__path_exclude__")));
+    for (size_t i = 0; i < f->labels.n; i++) {
+        const struct label *l = &f->labels.items[i];
+        if (!str_has_prefix(l->name, STR("__")))
+            buf_printf(&b, "\n%.*s=%.*s", STR_ARG(l->name), STR_ARG(l->value));
+    }
+    str key = arena_str(a, buf_str(&b));
+    buf_deinit(&b);
+    return key;
+}
+
+static void want_target(struct file_manager *m, const struct found_target *f)
+{
+    struct arena a;
+    arena_init(&a, SIZE_MAX);
+    str key = target_key(&a, f);
+    struct file_target *t = strmap_get(&m->targets, key);
+    if (t == NULL && m->targets.len < TARGETS_MAX) {
+        t = mem_zalloc(sizeof *t);
+        t->key = str_dup_c(key);
+        arena_init(&t->arena, SIZE_MAX);
+        strmap_init(&t->tails);
+        label_list_copy(&t->discovered, &t->arena, &f->discovered);
+        label_list_copy(&t->labels, &t->arena, &f->labels);
+        t->pattern = absolute(&t->arena, label_list_get(&t->labels, STR("__path__")));
+        str exclude = label_list_get(&t->labels, STR("__path_exclude__"));
+        t->exclude = exclude.len > 0 ? absolute(&t->arena, exclude) : STR_EMPTY;
+        remove_internal(&t->labels);
+        strmap_put(&m->targets, key, t);
+        log_info(COMPONENT, "Adding target", LOG_S("path", t->pattern),
+                 LOG_C("job", m->base.job->job_name));
+        t->round = m->round;
+        scan_target(m, t);
+    }
+    if (t != NULL)
+        t->round = m->round;
+    arena_deinit(&a);
+}
+
+static void drop_unwanted(struct file_manager *m)
+{
+    VEC(struct file_target *) gone = {0};
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&m->targets, &at, NULL, &item))
+        if (((struct file_target *)item)->round != m->round)
+            VEC_PUSH(&gone, item);
+    for (size_t i = 0; i < gone.len; i++) {
+        log_info(COMPONENT, "Removing target", LOG_S("path", gone.items[i]->pattern));
+        strmap_remove(&m->targets, str_c(gone.items[i]->key));
+        free_target(gone.items[i]);
+    }
+    VEC_FREE(&gone);
+}
+
+static void reconcile(struct file_manager *m)
+{
+    m->is_changed = false;
+    m->round++;
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&m->groups, &at, NULL, &item)) {
+        struct found_group *g = item;
+        for (size_t i = 0; i < g->n; i++)
+            if (g->targets[i].dropped == NULL)
+                want_target(m, &g->targets[i]);
+    }
+    drop_unwanted(m);
+}
+
+/* --- discovery --- */
+
+static const char *why_dropped(struct file_manager *m, const struct label_list *labels, bool kept)
+{
+    if (!kept || labels->n == 0)
+        return "dropping target, no labels";
+    str host = label_list_get(labels, STR("__host__"));
+    if (host.ptr != NULL && !str_eq_c(host, m->host))
+        return "ignoring target, wrong host";
+    if (label_list_get(labels, STR("__path__")).ptr == NULL)
+        return "no path for target";
+    return NULL;
+}
+
+static void resolve(struct file_manager *m, const struct target_group *group, size_t i,
+                    struct arena *a, struct found_target *ret)
+{
+    struct label_list all = {0};
+    label_list_copy(&all, a, &group->labels);
+    for (size_t j = 0; j < group->targets[i].n; j++)
+        label_list_set(&all, a, arena_str(a, group->targets[i].items[j].name),
+                       arena_str(a, group->targets[i].items[j].value));
+    label_list_sort(&all);
+    label_list_copy(&ret->discovered, a, &all);
+    bool kept = relabel_apply(&m->base.job->relabel, &all, a);
+    label_list_sort(&all);
+    ret->labels = all;
+    ret->dropped = why_dropped(m, &all, kept);
+}
+
+static void free_group(struct found_group *g)
+{
+    if (g == NULL)
+        return;
+    arena_deinit(&g->arena);
+    mem_free(g);
+}
+
+static void on_group(void *arg, struct provider *p, const struct target_group *group)
+{
+    struct file_manager *m = arg;
+    struct arena a;
+    arena_init(&a, SIZE_MAX);
+    str key = arena_printf(&a, "%p\x1f%.*s", (void *)p, STR_ARG(group->source));
+    free_group(strmap_remove(&m->groups, key));
+    if (group->n_targets > 0) {
+        struct found_group *g = mem_zalloc(sizeof *g);
+        arena_init(&g->arena, SIZE_MAX);
+        g->n = group->n_targets;
+        g->targets = ARENA_ARRAY(&g->arena, struct found_target, g->n);
+        for (size_t i = 0; i < g->n; i++)
+            resolve(m, group, i, &g->arena, &g->targets[i]);
+        strmap_put(&m->groups, key, g);
+    }
+    arena_deinit(&a);
+    m->is_changed = true;
+    if (m->settle != NULL)
+        loop_timer_start(m->settle, 0, 0); /* one reconcile for many groups */
+}
+
+/* --- events and timers --- */
+
+static bool check_path(struct file_manager *m, str path)
+{
+    bool is_known = false;
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&m->targets, &at, NULL, &item)) {
+        struct tail *t = strmap_get(&((struct file_target *)item)->tails, path);
+        if (t == NULL)
+            continue;
+        is_known = true;
+        tail_check(t); /* freed, if at all, at the next poll */
+    }
+    return is_known;
+}
+
+static void on_event(void *arg, str dir, str name)
+{
+    struct file_manager *m = arg;
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%.*s%s%.*s", STR_ARG(dir),
+                     dir.len > 1 && name.len > 0 ? "/" : "", STR_ARG(name));
+    if (n <= 0 || (size_t)n >= sizeof path)
+        return;
+    if (!check_path(m, str_c(path)))
+        loop_timer_start(m->settle, SETTLE_MS, 0);
+}
+
+static void scan_all(struct file_manager *m)
+{
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&m->targets, &at, NULL, &item)) {
+        check_tails(item);
+        scan_target(m, item);
+    }
+}
+
+static void on_settle(void *arg)
+{
+    struct file_manager *m = arg;
+    if (m->is_changed)
+        reconcile(m);
+    scan_all(m);
+}
+
+static void on_sync(void *arg)
+{
+    scan_all(arg);
+}
+
+static bool is_watched(const struct file_manager *m, const struct tail *t)
+{
+    str path = str_c(t->path);
+    size_t slash = str_rfind_char(path, '/');
+    char real[PATH_MAX];
+    if (slash == STR_NPOS || !watcher_has(m->watcher, str_sub(path, 0, MAX(slash, 1))))
+        return false;
+    return readlink(t->path, real, sizeof real) < 0; /* links are polled */
+}
+
+/* Looks at what no event tells about, and now and then at all. */
+static void on_poll(void *arg)
+{
+    struct file_manager *m = arg;
+    int64_t now_ns = clock_mono_ns();
+    bool all = now_ns >= m->next_full_poll_ns;
+    if (all)
+        m->next_full_poll_ns = now_ns + POLL_WATCHED_MS * NS_PER_MS;
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&m->targets, &at, NULL, &item)) {
+        struct file_target *target = item;
+        if (all) {
+            check_tails(target);
+            continue;
+        }
+        size_t i = 0;
+        while (strmap_next(&target->tails, &i, NULL, &item))
+            if (!is_watched(m, item))
+                tail_check(item);
+    }
+}
+
+/* --- life --- */
+
+static bool is_wanted(const struct scrape_config *job)
+{
+    for (size_t i = 0; provider_kinds[i] != NULL; i++)
+        if (provider_kinds[i]->count(job) > 0)
+            return true;
+    return false;
+}
+
+static void host_name(struct file_manager *m)
+{
+    const char *env = getenv("HOSTNAME");
+    if (env != NULL && env[0] != '\0')
+        snprintf(m->host, sizeof m->host, "%s", env);
+    else if (gethostname(m->host, sizeof m->host) != 0)
+        m->host[0] = '\0';
+    m->host[sizeof m->host - 1] = '\0';
+}
+
+static int start_providers(struct file_manager *m, struct error *err)
+{
+    struct discovery_sink sink = {.update = on_group, .arg = m};
+    for (size_t k = 0; provider_kinds[k] != NULL; k++) {
+        const struct provider_kind *kind = provider_kinds[k];
+        size_t n = kind->count(m->base.job);
+        for (size_t i = 0; i < n; i++) {
+            struct provider *p = NULL;
+            int rc = kind->ops->start(m->env->loop, kind->config(m->base.job, i), &sink, &p, err);
+            if (rc != 0)
+                return rc;
+            VEC_PUSH(&m->providers, p);
+        }
+    }
+    return 0;
+}
+
+static void stop(struct target *base, void (*stopped)(void *arg), void *arg)
+{
+    struct file_manager *m = (struct file_manager *)base;
+    m->is_stopped = true;
+    for (size_t i = 0; i < m->providers.len; i++)
+        m->providers.items[i]->ops->stop(m->providers.items[i]);
+    VEC_FREE(&m->providers);
+    loop_timer_stop(m->settle);
+    loop_timer_stop(m->sync);
+    loop_timer_stop(m->poll);
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&m->targets, &at, NULL, &item))
+        free_target(item);
+    strmap_deinit(&m->targets);
+    strmap_init(&m->targets);
+    stopped(arg);
+}
+
+static void free_manager(struct target *base)
+{
+    struct file_manager *m = (struct file_manager *)base;
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&m->groups, &at, NULL, &item))
+        free_group(item);
+    strmap_deinit(&m->groups);
+    strmap_deinit(&m->targets);
+    watcher_free(m->watcher);
+    loop_timer_free(m->settle);
+    loop_timer_free(m->sync);
+    loop_timer_free(m->poll);
+    mem_free(m);
+}
+
+static void start_timers(struct file_manager *m)
+{
+    const struct promtail_config *c = m->env->config;
+    uint64_t sync_ms = (uint64_t)MAX(c->target.sync_period_ns / NS_PER_MS, 100);
+    uint64_t poll_ms = (uint64_t)MAX(c->watch.min_poll_ns / NS_PER_MS, 10);
+    loop_timer_start(m->sync, sync_ms, sync_ms);
+    loop_timer_start(m->poll, poll_ms, poll_ms);
+}
+
+static void ignore(void *arg)
+{
+    (void)arg;
+}
+
+static int start(const struct target_env *env, const struct scrape_config *job,
+                 struct pipeline *pipeline, struct target **ret, struct error *err)
+{
+    struct file_manager *m = mem_zalloc(sizeof *m);
+    m->base = (struct target){&target_file, job, pipeline};
+    m->env = env;
+    m->tail_env = (struct tail_env){env->tail_pool, pipeline, env->sources, env->positions, job};
+    strmap_init(&m->groups);
+    strmap_init(&m->targets);
+    host_name(m);
+    m->watcher = watcher_new(env->loop, on_event, m);
+    m->settle = loop_timer_new(env->loop, on_settle, m);
+    m->sync = loop_timer_new(env->loop, on_sync, m);
+    m->poll = loop_timer_new(env->loop, on_poll, m);
+    int rc = start_providers(m, err);
+    if (rc != 0) {
+        stop(&m->base, ignore, NULL);
+        free_manager(&m->base);
+        return rc;
+    }
+    reconcile(m);
+    start_timers(m);
+    *ret = &m->base;
+    return 0;
+}
+
+static bool is_ready(const struct target *base)
+{
+    const struct file_manager *m = (const struct file_manager *)base;
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&m->targets, &at, NULL, &item)) {
+        size_t i = 0;
+        void *t;
+        while (strmap_next(&((struct file_target *)item)->tails, &i, NULL, &t))
+            if (tail_is_reading(t))
+                return true;
+    }
+    return false;
+}
+
+static void each_row(const struct target *base,
+                     void (*row)(void *arg, const struct target_row *row), void *arg)
+{
+    const struct file_manager *m = (const struct file_manager *)base;
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&m->targets, &at, NULL, &item)) {
+        struct file_target *target = item;
+        struct buf details;
+        buf_init(&details, BUF_NO_LIMIT);
+        bool any = false;
+        size_t i = 0;
+        str path;
+        while (strmap_next(&target->tails, &i, &path, &item)) {
+            buf_printf(&details, "%.*s: %lld\n", STR_ARG(path), (long long)tail_position(item));
+            any = true;
+        }
+        struct target_row one = {&target->discovered, &target->labels, buf_str(&details), any};
+        row(arg, &one);
+        buf_deinit(&details);
+    }
+}
+
+static void each_dropped(const struct target *base,
+                         void (*row)(void *arg, const struct target_row *row), void *arg)
+{
+    const struct file_manager *m = (const struct file_manager *)base;
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&m->groups, &at, NULL, &item)) {
+        struct found_group *g = item;
+        for (size_t i = 0; i < g->n; i++) {
+            struct found_target *f = &g->targets[i];
+            struct target_row one = {&f->discovered, &f->labels, str_c(f->dropped), false};
+            if (f->dropped != NULL)
+                row(arg, &one);
+        }
+    }
+}
+
+const struct target_ops target_file = {
+    .kind = "File",
+    .is_wanted = is_wanted,
+    .start = start,
+    .stop = stop,
+    .free = free_manager,
+    .is_ready = is_ready,
+    .each_row = each_row,
+    .each_dropped = each_dropped,
+};

@@ -1,0 +1,253 @@
+#include "promtail/targets/file/pool.h"
+
+#include <sys/resource.h>
+
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "promtail/targets/file/tail.h"
+#include "runtime/loop.h"
+
+#define TURN_NS             (4 * NS_PER_MS) /* then other events have their turn */
+#define REST_MS             20
+#define DESCRIPTORS_MAX     4096
+#define READ_BUFFER_MAX     (256u << 20) /* a line longer than that is read in parts */
+#define DESCRIPTORS_DEFAULT 256
+
+struct tail_pool {
+    struct loop *loop;
+    uv_idle_t *idle; /* on the heap: it may outlive the pool until it is closed */
+    bool is_running;
+    struct loop_timer *rest;
+    struct generation *first, *last; /* queue */
+    struct generation *open_first;   /* with a descriptor, most recently opened first */
+    size_t n_open, open_max;
+    struct buf buffer, decoded;
+    struct arena arena;
+    struct strmap metrics;
+};
+
+static const char *const path_names[] = {"path", NULL};
+
+static struct metric_family *lines_family(void)
+{
+    return metric_family("promtail_read_lines_total", METRIC_COUNTER, "Number of lines read.",
+                         path_names, NULL);
+}
+
+static struct metric_family *bytes_family(void)
+{
+    return metric_family("promtail_read_bytes_total", METRIC_GAUGE, "Number of bytes read.",
+                         path_names, NULL);
+}
+
+static struct metric_family *size_family(void)
+{
+    return metric_family("promtail_file_bytes_total", METRIC_GAUGE, "Number of bytes total.",
+                         path_names, NULL);
+}
+
+static void stop_running(struct tail_pool *p)
+{
+    if (p->is_running)
+        uv_idle_stop(p->idle);
+    p->is_running = false;
+}
+
+static struct generation *take_first(struct tail_pool *p)
+{
+    struct generation *g = p->first;
+    p->first = g->queue_next;
+    if (p->first == NULL)
+        p->last = NULL;
+    g->queue_next = NULL;
+    g->is_queued = false;
+    return g;
+}
+
+/* Takes turns until the time is over.  A round in which nobody could put anything ends it. */
+static void on_idle(uv_idle_t *idle)
+{
+    struct tail_pool *p = idle->data;
+    int64_t until = clock_mono_ns() + TURN_NS;
+    struct generation *first_full = NULL;
+    while (p->first != NULL) {
+        struct generation *g = take_first(p);
+        if (generation_is_held_up(g)) {
+            bool went_round = first_full == g;
+            if (first_full == NULL)
+                first_full = g;
+            tail_pool_enqueue(p, g);
+            if (went_round || p->first == g) {
+                stop_running(p);
+                loop_timer_start(p->rest, REST_MS, 0);
+                return;
+            }
+            continue;
+        }
+        first_full = NULL;
+        if (generation_read(g))
+            tail_pool_enqueue(p, g);
+        if (clock_mono_ns() >= until)
+            return;
+    }
+    stop_running(p);
+}
+
+static void run(void *arg)
+{
+    struct tail_pool *p = arg;
+    if (!p->is_running && p->first != NULL) {
+        p->is_running = true;
+        uv_idle_start(p->idle, on_idle);
+    }
+}
+
+void tail_pool_enqueue(struct tail_pool *p, struct generation *g)
+{
+    if (g->is_queued)
+        return;
+    g->is_queued = true;
+    g->queue_next = NULL;
+    if (p->last != NULL)
+        p->last->queue_next = g;
+    else
+        p->first = g;
+    p->last = g;
+    run(p);
+}
+
+void tail_pool_remove(struct tail_pool *p, struct generation *g)
+{
+    if (!g->is_queued)
+        return;
+    struct generation **at = &p->first, *before = NULL;
+    while (*at != g) {
+        before = *at;
+        at = &(*at)->queue_next;
+    }
+    *at = g->queue_next;
+    if (p->last == g)
+        p->last = before;
+    g->queue_next = NULL;
+    g->is_queued = false;
+}
+
+/* --- descriptors --- */
+
+static size_t descriptors_max(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return DESCRIPTORS_DEFAULT;
+    if (limit.rlim_cur < limit.rlim_max) { /* as Go programs do */
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+        getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    return MAX(16, MIN((size_t)limit.rlim_cur / 2, (size_t)DESCRIPTORS_MAX));
+}
+
+void tail_pool_opened(struct tail_pool *p, struct generation *g)
+{
+    g->open_next = p->open_first;
+    p->open_first = g;
+    if (++p->n_open <= p->open_max)
+        return;
+    struct generation *oldest = NULL;
+    for (struct generation *o = p->open_first; o != NULL; o = o->open_next)
+        if (o != g && generation_may_close(o) &&
+            (oldest == NULL || o->last_read_mono_ns < oldest->last_read_mono_ns))
+            oldest = o;
+    if (oldest != NULL)
+        generation_close_fd(oldest);
+}
+
+void tail_pool_closed(struct tail_pool *p, struct generation *g)
+{
+    struct generation **at = &p->open_first;
+    while (*at != NULL && *at != g)
+        at = &(*at)->open_next;
+    if (*at == g) {
+        *at = g->open_next;
+        p->n_open--;
+    }
+}
+
+/* --- shared things --- */
+
+struct buf *tail_pool_buffer(struct tail_pool *p)
+{
+    return &p->buffer;
+}
+
+struct buf *tail_pool_decoded(struct tail_pool *p)
+{
+    return &p->decoded;
+}
+
+struct arena *tail_pool_arena(struct tail_pool *p)
+{
+    return &p->arena;
+}
+
+struct path_metrics *tail_pool_metrics(struct tail_pool *p, str path)
+{
+    struct path_metrics *m = strmap_get(&p->metrics, path);
+    if (m == NULL) {
+        m = mem_zalloc(sizeof *m);
+        m->lines = metric_with1(lines_family(), path);
+        m->bytes = metric_with1(bytes_family(), path);
+        m->size = metric_with1(size_family(), path);
+        strmap_put(&p->metrics, path, m);
+    }
+    m->refs++;
+    return m;
+}
+
+void tail_pool_metrics_unref(struct tail_pool *p, str path)
+{
+    struct path_metrics *m = strmap_get(&p->metrics, path);
+    if (m == NULL || --m->refs > 0)
+        return;
+    metric_remove(lines_family(), &path, 1);
+    metric_remove(bytes_family(), &path, 1);
+    metric_remove(size_family(), &path, 1);
+    strmap_remove(&p->metrics, path);
+    mem_free(m);
+}
+
+struct tail_pool *tail_pool_new(struct loop *l)
+{
+    struct tail_pool *p = mem_zalloc(sizeof *p);
+    p->loop = l;
+    p->idle = mem_zalloc(sizeof *p->idle);
+    uv_idle_init(loop_uv(l), p->idle);
+    p->idle->data = p;
+    p->rest = loop_timer_new(l, run, p);
+    p->open_max = descriptors_max();
+    buf_init(&p->buffer, READ_BUFFER_MAX);
+    buf_init(&p->decoded, READ_BUFFER_MAX);
+    arena_init(&p->arena, SIZE_MAX);
+    strmap_init(&p->metrics);
+    return p;
+}
+
+static void on_idle_closed(uv_handle_t *h)
+{
+    mem_free(h);
+}
+
+void tail_pool_free(struct tail_pool *p)
+{
+    ASSERT(p->first == NULL && p->n_open == 0);
+    stop_running(p);
+    uv_close((uv_handle_t *)p->idle, on_idle_closed);
+    loop_timer_free(p->rest);
+    buf_deinit(&p->buffer);
+    buf_deinit(&p->decoded);
+    arena_deinit(&p->arena);
+    strmap_deinit(&p->metrics);
+    mem_free(p);
+}

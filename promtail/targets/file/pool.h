@@ -1,0 +1,38 @@
+/* promtail/targets/file/pool.h - the turn-taking of all files being read in this process.
+ *
+ * Generations with something to read stand in one queue; each turn reads one slice, so that a big
+ * file does not starve the others.  One read buffer serves all.  When what comes after is full, the
+ * pool rests and looks again soon.  It also bounds the descriptors: files at their end are closed,
+ * least recently read first, and opened again when they grow.  Loop thread only. */
+#pragma once
+#include "base/buf.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "runtime/metrics.h"
+
+struct generation;
+struct loop;
+struct tail_pool;
+
+struct tail_pool *tail_pool_new(struct loop *l);
+/* Afterwards the loop still has to run until its handles are closed. */
+void tail_pool_free(struct tail_pool *p);
+
+/* Puts a generation at the end of the queue unless it is there. */
+void tail_pool_enqueue(struct tail_pool *p, struct generation *g);
+void tail_pool_remove(struct tail_pool *p, struct generation *g);
+/* Descriptors: to be called when one was opened or closed. */
+void tail_pool_opened(struct tail_pool *p, struct generation *g);
+void tail_pool_closed(struct tail_pool *p, struct generation *g);
+
+struct buf *tail_pool_buffer(struct tail_pool *p);  /* of raw bytes; emptied by each reader */
+struct buf *tail_pool_decoded(struct tail_pool *p); /* of one decoded line */
+struct arena *tail_pool_arena(struct tail_pool *p); /* of one record */
+
+/* Counters of a path, shared by all jobs that read it. */
+struct path_metrics {
+    unsigned refs;
+    struct metric *lines, *bytes, *size;
+};
+struct path_metrics *tail_pool_metrics(struct tail_pool *p, str path);
+void tail_pool_metrics_unref(struct tail_pool *p, str path);

@@ -1,0 +1,247 @@
+/* Reading slices of generations and cutting them into lines. */
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "promtail/targets/file/tail.h"
+#include "runtime/log.h"
+
+#define COMPONENT      "file"
+#define SLICE_BYTES    (256 * 1024)
+#define LINE_BYTES_MAX (64u << 20) /* a longer line is cut there */
+
+bool generation_is_held_up(const struct generation *g)
+{
+    return record_sink_is_full(&g->tail->env->pipeline->sink);
+}
+
+/* The time of reading; lines of one tail never get the same, or equal lines would look like one
+ * line sent twice. */
+static int64_t read_time(struct tail *t, int64_t now_ns)
+{
+    t->last_ts_ns = now_ns > t->last_ts_ns ? now_ns : t->last_ts_ns + 1;
+    return t->last_ts_ns;
+}
+
+static void put(struct generation *g, struct arena *a, str line, int64_t from, int64_t to,
+                int64_t now_ns)
+{
+    struct record r;
+    arena_reset(a);
+    record_init(&r, a, &g->tail->labels);
+    r.line = line;
+    r.ts_ns = read_time(g->tail, now_ns);
+    r.origin = (struct origin){g->source, from, to};
+    record_sink_put(&g->tail->env->pipeline->sink, &r);
+    source_advance(g->source, to);
+}
+
+void generation_put(struct generation *g, str line, int64_t from, int64_t to)
+{
+    struct tail *t = g->tail;
+    put(g, tail_pool_arena(t->env->pool), line, from, to, clock_now_ns());
+    metric_inc(t->metrics->lines);
+}
+
+/* --- plain files --- */
+
+/* Puts the whole lines of `bytes`, which stand at g->offset; returns the bytes used. */
+static size_t put_lines(struct generation *g, str bytes)
+{
+    struct tail *t = g->tail;
+    struct arena *a = tail_pool_arena(t->env->pool);
+    const struct pipeline *p = t->env->pipeline;
+    int64_t now_ns = clock_now_ns();
+    size_t at = 0, n_lines = 0;
+    while (at < bytes.len && p->paused_until_ns == 0) {
+        const char *nl = memchr(bytes.ptr + at, '\n', bytes.len - at);
+        if (nl == NULL)
+            break;
+        size_t end = (size_t)(nl - bytes.ptr);
+        put(g, a, str_sub(bytes, at, end), g->offset + (int64_t)at, g->offset + (int64_t)end + 1,
+            now_ns);
+        at = end + 1;
+        n_lines++;
+    }
+    metric_add(t->metrics->lines, (double)n_lines);
+    return at;
+}
+
+static size_t put_encoded_lines(struct generation *g, str bytes)
+{
+    struct tail *t = g->tail;
+    struct arena *a = tail_pool_arena(t->env->pool);
+    struct buf *decoded = tail_pool_decoded(t->env->pool);
+    size_t at = 0, n;
+    str line;
+    while (t->env->pipeline->paused_until_ns == 0 &&
+           (n = encoding_line(t->encoding, str_from(bytes, at), g->offset + (int64_t)at, &line)) >
+               0) {
+        int64_t from = g->offset + (int64_t)at;
+        buf_reset(decoded);
+        encoding_decode(t->encoding, line, from, decoded);
+        put(g, a, buf_str(decoded), from, from + (int64_t)n, clock_now_ns());
+        metric_inc(t->metrics->lines);
+        at += n;
+    }
+    return at;
+}
+
+static void note_progress(struct generation *g)
+{
+    struct tail *t = g->tail;
+    g->last_read_mono_ns = g->quiet_since_mono_ns = clock_mono_ns();
+    if (g->is_current) {
+        metric_set(t->metrics->bytes, (double)g->offset);
+        metric_set(t->metrics->size, (double)MAX(g->size, g->offset));
+    }
+}
+
+/* Reads until at least one whole line is there, the file's end, or the longest line. */
+static ssize_t read_slice(struct generation *g, struct buf *b)
+{
+    size_t want = SLICE_BYTES;
+    buf_reset(b);
+    for (;;) {
+        if (!buf_reserve(b, want - b->len))
+            return -1;
+        ssize_t n = pread(g->fd, b->ptr + b->len, want - b->len, g->offset + (off_t)b->len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        size_t before = b->len;
+        b->len += (size_t)n;
+        bool has_line = memchr(b->ptr + before, '\n', (size_t)n) != NULL;
+        if (n == 0 || has_line || b->len >= LINE_BYTES_MAX)
+            return (ssize_t)b->len;
+        if (b->len == want)
+            want = MIN(want * 2, (size_t)LINE_BYTES_MAX);
+    }
+}
+
+static void give_back_memory(struct buf *b)
+{
+    if (b->cap > 4 * SLICE_BYTES) {
+        size_t max = b->max;
+        buf_deinit(b);
+        buf_init(b, max);
+    }
+}
+
+static bool read_plain(struct generation *g)
+{
+    struct tail *t = g->tail;
+    struct buf *b = tail_pool_buffer(t->env->pool);
+    ssize_t n = read_slice(g, b);
+    if (n < 0) {
+        log_error(COMPONENT, "error reading", LOG_C("path", t->path),
+                  LOG_C("err", strerror(errno)));
+        g->is_broken = true;
+        return false;
+    }
+    size_t used = t->encoding != NULL ? put_encoded_lines(g, buf_str(b)) : put_lines(g, buf_str(b));
+    if (used == 0 && b->len >= LINE_BYTES_MAX) { /* no end in sight */
+        generation_put(g, buf_str(b), g->offset, g->offset + (int64_t)b->len);
+        used = b->len;
+    }
+    g->offset += (int64_t)used;
+    bool held_up = t->env->pipeline->paused_until_ns != 0;
+    bool more = used > 0 || held_up;
+    give_back_memory(b);
+    g->size = MAX(g->size, g->offset + (n > 0 ? (int64_t)((size_t)n - used) : 0));
+    if (used > 0)
+        note_progress(g);
+    if (used > 0 && g->source->ident.head_bytes < IDENT_HEAD_BYTES)
+        ident_extend(g->fd, &g->source->ident);
+    return more;
+}
+
+/* --- compressed files --- */
+
+/* Lines are counted, positions are their numbers, carriage returns go, and the last line needs no
+ * newline: all as Promtail does. */
+static void put_numbered(struct generation *g, str line, bool is_copy)
+{
+    int64_t number = g->source->read_to;
+    if (is_copy) { /* a .gz of a rotated plain file: positions are bytes of the plain text */
+        int64_t to = g->offset + (int64_t)line.len + 1;
+        generation_put(g, line, g->offset, to);
+        g->offset = to;
+        return;
+    }
+    if (line.len > 0 && line.ptr[line.len - 1] == '\r')
+        line.len--;
+    g->offset++;
+    if (g->offset <= number)
+        return; /* read before the restart */
+    generation_put(g, line, g->offset - 1, g->offset);
+}
+
+static bool is_gzip_copy(const struct generation *g)
+{
+    return !g->tail->env->job->decompression.enabled && g->inflate != NULL;
+}
+
+static void put_decompressed(struct generation *g, str bytes, bool is_copy)
+{
+    while (bytes.len > 0) {
+        if (is_copy && g->skip_bytes > 0) {
+            size_t skip = MIN(bytes.len, (size_t)g->skip_bytes);
+            g->skip_bytes -= (int64_t)skip;
+            bytes = str_from(bytes, skip);
+            continue;
+        }
+        size_t nl = str_find_char(bytes, '\n');
+        if (nl == STR_NPOS) {
+            buf_append_str(&g->carry, bytes);
+            return;
+        }
+        if (g->carry.len > 0) {
+            buf_append_str(&g->carry, str_sub(bytes, 0, nl));
+            put_numbered(g, buf_str(&g->carry), is_copy);
+            buf_reset(&g->carry);
+        } else {
+            put_numbered(g, str_sub(bytes, 0, nl), is_copy);
+        }
+        bytes = str_from(bytes, nl + 1);
+    }
+}
+
+bool generation_read_compressed(struct generation *g)
+{
+    struct tail *t = g->tail;
+    struct buf *b = tail_pool_buffer(t->env->pool);
+    size_t n = 0;
+    buf_reset(b);
+    int rc = inflate_read(g->inflate, b, SLICE_BYTES, &n);
+    bool is_copy = is_gzip_copy(g);
+    if (rc != 0) {
+        log_error(COMPONENT, "error decompressing", LOG_C("path", t->path), LOG_ERR(rc));
+        g->is_broken = true;
+        return false;
+    }
+    put_decompressed(g, buf_str(b), is_copy);
+    if (n == 0 && g->carry.len > 0) {
+        put_numbered(g, buf_str(&g->carry), is_copy);
+        buf_reset(&g->carry);
+    }
+    note_progress(g);
+    return n > 0;
+}
+
+bool generation_read(struct generation *g)
+{
+    if (!generation_open_fd(g))
+        return false;
+    bool more = g->inflate != NULL ? generation_read_compressed(g) : read_plain(g);
+    if (!more) {
+        g->at_end = true;
+        g->size_at_end = g->size;
+        if (g->is_broken || g->next != NULL)
+            tail_check(g->tail); /* the next generation may begin */
+    }
+    return more;
+}

@@ -1,0 +1,344 @@
+#include "promtail/targets/file/tail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "promtail/targets/file/generation.h"
+#include "runtime/log.h"
+
+#define COMPONENT        "file"
+#define QUIET_RENAMED_NS (60 * NS_PER_S) /* a writer may keep a renamed file open that long */
+#define QUIET_DELETED_NS (2 * NS_PER_S)  /* a deleted one takes room on disk until we let go */
+
+int tail_new(const struct tail_env *env, str path, const struct label_list *labels,
+             struct tail **ret, struct error *err)
+{
+    struct encoding *encoding = NULL;
+    if (env->job->encoding[0] != '\0') {
+        int rc = encoding_open(env->job->encoding, &encoding, err);
+        if (rc != 0)
+            return rc;
+    }
+    struct tail *t = mem_zalloc(sizeof *t);
+    t->env = env;
+    t->encoding = encoding;
+    arena_init(&t->arena, SIZE_MAX);
+    t->path = arena_c(&t->arena, path);
+    label_list_copy(&t->labels, &t->arena, labels);
+    t->name = (char *)arena_printf(&t->arena, "%s\x1f%016llx\x1f%s", env->job->job_name,
+                                   (unsigned long long)t->labels.hash, t->path)
+                  .ptr;
+    label_list_set(&t->labels, &t->arena, STR("filename"), str_c(t->path));
+    label_list_sort(&t->labels);
+    t->metrics = tail_pool_metrics(env->pool, path);
+    *ret = t;
+    return 0;
+}
+
+static void add_generation(struct tail *t, struct generation *g)
+{
+    struct generation **at = &t->first;
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = g;
+}
+
+static struct generation *current(const struct tail *t)
+{
+    struct generation *g = t->first;
+    while (g != NULL && !g->is_current)
+        g = g->next;
+    return g;
+}
+
+static void remove_generation(struct tail *t, struct generation *g, bool is_finished)
+{
+    struct generation **at = &t->first;
+    while (*at != g)
+        at = &(*at)->next;
+    *at = g->next;
+    g->source->is_finished |= is_finished;
+    generation_free(g);
+}
+
+void tail_free(struct tail *t)
+{
+    while (t->first != NULL)
+        remove_generation(t, t->first, false);
+    tail_pool_metrics_unref(t->env->pool, str_c(t->path));
+    encoding_close(t->encoding);
+    arena_deinit(&t->arena);
+    mem_free(t);
+}
+
+/* --- after a restart: what the journal knows of this path --- */
+
+/* A generation that is not under the path any more, but was not read to its end. */
+static bool recover_moved(struct tail *t, struct source *s)
+{
+    bool is_gzip = false;
+    int64_t pos = source_resume(t->env->sources, s);
+    int fd = ident_find_moved(t->path, &s->ident, pos, &is_gzip);
+    if (fd < 0)
+        return false;
+    struct generation *g = generation_new(t, source_ref(s), fd);
+    g->offset = pos;
+    s->read_to = pos;
+    generation_forget_yaml(g);
+    if (is_gzip && !generation_read_as_gzip(g)) {
+        generation_free(g);
+        return false;
+    }
+    add_generation(t, g);
+    log_info(COMPONENT, "reading the rest of a rotated file", LOG_C("path", t->path),
+             LOG_I("offset", pos));
+    return true;
+}
+
+/* Sources of this path from before the restart.  Returns the one that is the file under the path
+ * now (a reference), or NULL; the others become generations to be drained. */
+static struct source *recover(struct tail *t, int fd, bool *ret_any)
+{
+    struct source *same = NULL;
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&t->env->sources->by_key, &at, NULL, &item)) {
+        struct source *s = item;
+        if (s->refs > 0 || s->is_finished || strcmp(s->name, t->name) != 0)
+            continue;
+        *ret_any = true;
+        if (same == NULL && fd >= 0 && ident_is_same_file(fd, &s->ident)) {
+            same = source_ref(s);
+        } else if (t->env->job->decompression.enabled || !recover_moved(t, s)) {
+            log_warn(COMPONENT, "a file that was being read is gone", LOG_C("path", t->path),
+                     LOG_I("offset", s->queued != NULL ? source_resume(t->env->sources, s) : 0));
+            s->is_finished = true;
+        }
+    }
+    return same;
+}
+
+/* --- generations come and go --- */
+
+static struct source *new_source(struct tail *t, const struct source_ident *id, int64_t start)
+{
+    struct arena a;
+    arena_init(&a, SIZE_MAX);
+    str key = arena_printf(&a, "%s\x1f%llx.%llx", t->name, (unsigned long long)id->ino,
+                           (unsigned long long)clock_now_ns());
+    struct source *s = source_open(t->env->sources, key, str_c(t->name), str_c(t->path), start);
+    s->ident = *id;
+    arena_deinit(&a);
+    return s;
+}
+
+/* Where positions.yaml says to start; false if the path is not to be read at all. */
+static bool saved_start(struct tail *t, int64_t size, int64_t *ret)
+{
+    str name = str_c(t->path);
+    *ret = 0;
+    if (positions_get(t->env->positions, name).ptr == NULL)
+        return true;
+    if (!positions_get_offset(t->env->positions, name, ret)) {
+        log_error(COMPONENT, "the saved position is no number, the file is not read",
+                  LOG_C("path", t->path));
+        return false;
+    }
+    if (*ret > size && !t->env->job->decompression.enabled)
+        *ret = 0;
+    return true;
+}
+
+static void start_generation(struct tail *t, int fd, const struct stat *st)
+{
+    struct source_ident id;
+    struct source *s = NULL;
+    bool any_known = t->was_opened;
+    if (!ident_take(fd, &id)) {
+        close(fd);
+        return;
+    }
+    if (!t->was_opened)
+        s = recover(t, fd, &any_known);
+    t->was_opened = true;
+    int64_t start = 0;
+    if (s == NULL && !any_known && !saved_start(t, st->st_size, &start)) {
+        t->is_refused = true;
+        close(fd);
+        return;
+    }
+    if (s == NULL)
+        s = new_source(t, &id, start);
+    else
+        s->read_to = source_resume(t->env->sources, s);
+    s->ident = id;
+    if (s->read_to > st->st_size && !t->env->job->decompression.enabled)
+        source_restart(t->env->sources, s, 0);
+    struct generation *g = generation_new(t, s, fd);
+    g->offset = s->read_to;
+    g->is_current = true;
+    g->size = st->st_size;
+    if (t->env->job->decompression.enabled && !generation_decompress(g)) {
+        generation_free(g);
+        t->is_refused = true;
+        return;
+    }
+    add_generation(t, g);
+    log_debug(COMPONENT, "tail routine: started", LOG_C("path", t->path), LOG_I("offset", start));
+}
+
+static void try_start(struct tail *t)
+{
+    struct stat st;
+    int fd = open(t->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        if (errno != ENOENT && !t->said_error)
+            log_error(COMPONENT, "cannot open", LOG_C("path", t->path),
+                      LOG_C("err", strerror(errno)));
+        t->said_error = errno != ENOENT;
+        return;
+    }
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return;
+    }
+    start_generation(t, fd, &st);
+}
+
+/* It stands under the path no more: read to its end, then let go. */
+static void retire(struct generation *g)
+{
+    g->is_current = false;
+    g->at_end = g->inflate != NULL && g->at_end;
+    g->quiet_since_mono_ns = clock_mono_ns();
+    generation_forget_yaml(g);
+}
+
+/* The same file begins anew.  What was not read yet may stand in a copy beside it. */
+static void truncated(struct tail *t, struct generation *g)
+{
+    bool is_gzip = false;
+    int fd = ident_find_moved(t->path, &g->source->ident, g->offset, &is_gzip);
+    retire(g);
+    log_info(COMPONENT, "file was truncated", LOG_C("path", t->path), LOG_I("offset", g->offset),
+             LOG_C("copy", fd >= 0 ? "found" : "none"));
+    if (fd < 0) {
+        remove_generation(t, g, true);
+        return;
+    }
+    generation_replace_fd(g, fd);
+    if (is_gzip && !generation_read_as_gzip(g))
+        remove_generation(t, g, true);
+}
+
+static bool is_truncated(const struct generation *g, const struct stat *st)
+{
+    if (g->inflate != NULL)
+        return false;
+    if (st->st_size < g->offset)
+        return true;
+    /* At the end and then more, or another time: is it still the same text in front? */
+    bool changed = st->st_size != g->size || st->st_mtim.tv_nsec != g->mtime_nsec;
+    return g->at_end && changed && g->fd >= 0 && !ident_head_matches(g->fd, &g->source->ident);
+}
+
+static void look_at_path(struct tail *t)
+{
+    struct stat st;
+    struct generation *g = current(t);
+    bool is_there = stat(t->path, &st) == 0 && S_ISREG(st.st_mode);
+    t->is_there = is_there;
+    if (g != NULL) {
+        if (!is_there || g->is_lost || st.st_ino != g->source->ident.ino ||
+            st.st_dev != g->source->ident.dev)
+            retire(g);
+        else if (is_truncated(g, &st))
+            truncated(t, g);
+        else {
+            g->size = st.st_size;
+            g->mtime_nsec = st.st_mtim.tv_nsec;
+        }
+    }
+    if (is_there && !t->is_refused && current(t) == NULL)
+        try_start(t);
+}
+
+/* --- looking --- */
+
+/* Size of a generation that is not under the path; the link count tells if it is deleted. */
+static void look_at_old(struct generation *g, bool *ret_is_deleted)
+{
+    struct stat st;
+    *ret_is_deleted = true;
+    if (g->fd >= 0 && fstat(g->fd, &st) == 0) {
+        g->size = st.st_size;
+        *ret_is_deleted = st.st_nlink == 0;
+    }
+}
+
+static bool has_more(const struct generation *g)
+{
+    if (g->is_broken)
+        return false;
+    if (g->inflate != NULL)
+        return !g->at_end;
+    return g->size > g->offset && (!g->at_end || g->size != g->size_at_end);
+}
+
+/* Queues the oldest generation with something to read; newer ones wait for it. */
+static void queue_next(struct tail *t)
+{
+    for (struct generation *g = t->first; g != NULL; g = g->next) {
+        if (has_more(g)) {
+            g->at_end = false;
+            tail_pool_enqueue(t->env->pool, g);
+        }
+        if (!g->at_end && has_more(g))
+            return;
+    }
+}
+
+static void drop_finished(struct tail *t)
+{
+    int64_t now_ns = clock_mono_ns();
+    for (struct generation *g = t->first, *next; g != NULL; g = next) {
+        bool is_deleted;
+        next = g->next;
+        if (g->is_current)
+            continue;
+        look_at_old(g, &is_deleted);
+        bool is_plain = g->inflate == NULL;
+        int64_t quiet_ns = now_ns - g->quiet_since_mono_ns;
+        int64_t enough_ns = is_deleted ? QUIET_DELETED_NS : QUIET_RENAMED_NS;
+        bool is_done =
+            g->is_broken || (!has_more(g) && !g->is_queued && (!is_plain || quiet_ns > enough_ns));
+        if (!is_done)
+            continue;
+        generation_put_rest(g);
+        remove_generation(t, g, true);
+    }
+}
+
+bool tail_check(struct tail *t)
+{
+    look_at_path(t);
+    drop_finished(t);
+    queue_next(t);
+    return t->first != NULL || t->is_there;
+}
+
+bool tail_is_reading(const struct tail *t)
+{
+    return t->first != NULL;
+}
+
+int64_t tail_position(const struct tail *t)
+{
+    const struct generation *g = current(t);
+    return g != NULL ? g->offset : 0;
+}

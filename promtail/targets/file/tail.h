@@ -1,0 +1,82 @@
+/* promtail/targets/file/tail.h - one path being followed, through all its generations.
+ *
+ * A generation is one file that has stood under the path: it ends by rename, removal or truncation
+ * and is read to its end before the next one begins.  What happened is not taken from events but
+ * found by looking: tail_check() compares what stands under the path with what is open.
+ * Loop thread only. */
+#pragma once
+#include "promtail/pipeline.h"
+#include "promtail/positions.h"
+#include "promtail/targets/file/encoding.h"
+#include "promtail/targets/file/ident.h"
+#include "promtail/targets/file/inflate.h"
+#include "promtail/targets/file/pool.h"
+
+struct tail;
+
+struct generation {
+    struct tail *tail;
+    struct source *source;
+    struct generation *next; /* newer ones follow */
+    int fd;                  /* -1: closed for want of descriptors */
+    int64_t offset;          /* of the next line; compressed: its number */
+    int64_t size;            /* when last looked at */
+    int64_t size_at_end;     /* when it was read to the end: a part of a line may be left */
+    long mtime_nsec;
+    bool is_current;         /* stands under the path */
+    bool at_end;             /* nothing more to read when last looked */
+    struct inflate *inflate; /* compressed files, and .gz copies of lost generations */
+    int64_t skip_bytes;      /* .gz copy: plain bytes before offset */
+    struct buf carry;        /* compressed: the line being put together */
+    bool is_broken;          /* cannot be read (any more) */
+    bool is_lost;            /* it was closed, and is not to be found again */
+    int64_t last_read_mono_ns, quiet_since_mono_ns;
+    /* of the pool */
+    bool is_queued;
+    struct generation *queue_next, *open_next;
+};
+
+/* What the tails of one job share. */
+struct tail_env {
+    struct tail_pool *pool;
+    struct pipeline *pipeline;
+    struct source_registry *sources;
+    struct positions *positions;
+    const struct scrape_config *job;
+};
+
+struct tail {
+    const struct tail_env *env;
+    char *path;
+    char *name;               /* of its sources: job, labels, path */
+    struct label_list labels; /* with filename; in arena */
+    struct arena arena;
+    struct encoding *encoding;
+    struct generation *first; /* oldest */
+    struct path_metrics *metrics;
+    int64_t last_ts_ns;
+    bool is_there;   /* something stands under the path */
+    bool was_opened; /* the journal and positions.yaml were asked */
+    bool is_refused; /* its saved position is no number: Promtail does not read it then */
+    bool said_error;
+};
+
+/* `labels` without internal ones and without filename.  Opens nothing yet: tail_check does. */
+int tail_new(const struct tail_env *env, str path, const struct label_list *labels,
+             struct tail **ret, struct error *err);
+void tail_free(struct tail *t);
+/* Looks at the path and what is open, and queues what can be read.  False when nothing is left
+ * under the path and all that was there is read: the tail may be freed. */
+bool tail_check(struct tail *t);
+bool tail_is_reading(const struct tail *t); /* has an open generation */
+int64_t tail_position(const struct tail *t);
+
+/* For the pool. */
+bool generation_is_held_up(const struct generation *g);
+bool generation_read(struct generation *g); /* one slice; true: there is more */
+bool generation_may_close(const struct generation *g);
+void generation_close_fd(struct generation *g);
+/* For tail.c and read.c. */
+bool generation_open_fd(struct generation *g);
+bool generation_read_compressed(struct generation *g);
+void generation_put(struct generation *g, str line, int64_t from, int64_t to);
