@@ -500,7 +500,6 @@ static void make_streams(struct engine_query *q, const struct kept_entry *entrie
 
 int logs_finish(struct engine_query *q, struct engine_result *ret, struct error *err)
 {
-    (void)err;
     VEC(struct kept_entry) all = {0};
     for (size_t i = 0; i < q->n_shards; i++)
         for (size_t j = 0; j < q->shards[i].kept.len; j++)
@@ -511,5 +510,10 @@ int logs_finish(struct engine_query *q, struct engine_result *ret, struct error 
     q->result_series = ret->n_streams;
     q->result_points = n;
     VEC_FREE(&all);
+    for (size_t i = 0; i < ret->n_streams; i++) { /* Loki reads the labels of its answer back */
+        int rc = pipeline_labels_check(&ret->streams[i].labels, err);
+        if (rc != 0)
+            return rc;
+    }
     return 0;
 }

@@ -45,6 +45,8 @@ static void add_result(struct sampler *s, const struct block_view *v,
 {
     int64_t ts_ns = v->ts_ns[r->at];
     s->shard->stats.lines_after_filters++;
+    if (r->labels->all.n > 0 && r->labels->all.items[0].name.len == 0)
+        return; /* a label without a name, from JSON: no series for Loki either */
     if (series_add(s->table, series_of(s, r->labels), ts_ns, r->value) &&
         is_failed_sample(r->labels))
         note_failed_sample(s->shard, ts_ns, &r->labels->all);
