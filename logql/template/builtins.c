@@ -51,7 +51,7 @@ static int b_len(struct template_call *c, struct tval *args, int n, struct tval 
         *ret = tval_int((int64_t)args[0].map->len);
         return 0;
     case TVAL_NIL:
-        return template_call_fail(c, "len of nil pointer");
+        return template_call_fail(c, "reflect: call of reflect.Value.Type on zero Value");
     default:
         return template_call_fail(c, "len of type %s", tval_type_name(&args[0]));
     }
@@ -191,6 +191,9 @@ static int escaped(struct template_call *c, struct tval *args, int n, struct tva
                    void (*escape)(struct buf *, str))
 {
     struct tval text;
+    for (int i = 0; i < n; i++)
+        if (args[i].type == TVAL_NIL)
+            args[i] = tval_str(STR("<no value>"));
     int rc = b_print(c, args, n, &text);
     if (rc != 0)
         return rc;
@@ -282,7 +285,7 @@ static int equal(struct template_call *c, const struct tval *a, const struct tva
     } else {
         struct buf text;
         template_call_buf(c, &text);
-        tprint_value(&text, b);
+        tprint_format(&text, STR("%s"), b, 1);
         bool same = tval_kind_name(a) == tval_kind_name(b);
         int rc = same ? template_call_fail(c, "non-comparable type %s: %s", buf_c(&text),
                                            tval_type_name(b))

@@ -156,6 +156,8 @@ static struct tval check_type(struct exec *x, struct tval v, char param)
         ok = v.type == TVAL_MAP || v.type == TVAL_ROOT;
     else if (param == 'S' || param == 'l')
         ok = v.type == TVAL_LIST && strcmp(v.list->type_name, want) == 0;
+    if (v.type == TVAL_NIL && v.boxed)
+        return fail(x, "wrong type for value; expected %s; got interface {}", want);
     if (ok || (v.type == TVAL_NIL && nilable))
         return v;
     if (v.type == TVAL_NIL)
@@ -222,21 +224,33 @@ static struct tval eval_call(struct exec *x, struct tval dot, const struct templ
 static struct tval root_field(struct exec *x, str name)
 {
     struct tval v;
-    if (x->ctx->source->get(x->ctx->user, name, &v))
+    if (x->ctx->source->get(x->ctx->user, name, &v)) {
+        v.boxed = !x->ctx->missing_is_empty;
         return v;
+    }
     return x->ctx->missing_is_empty ? tval_str(STR_EMPTY) : tval_nil();
 }
 
-static struct tval map_field(const struct tmap *m, str name)
+static bool holds_any(const char *type_name)
 {
-    const struct tval *v = tmap_get(m, name);
-    return v != NULL ? *v : tval_nil();
+    return str_has_suffix(str_c(type_name), STR("interface {}"));
+}
+
+/* Loki asks for the zero value of a missing key, which is a nil interface. */
+static struct tval map_field(const struct exec *x, const struct tmap *m, str name)
+{
+    const struct tval *found = tmap_get(m, name);
+    struct tval v = found != NULL ? *found : tval_nil();
+    v.boxed = holds_any(m->type_name) && (found != NULL || x->ctx->missing_is_empty);
+    return v;
 }
 
 static struct tval eval_field(struct exec *x, struct tval dot, str name, const struct tnode *node,
                               const struct tnode *cmd, const struct tval *final,
                               struct tval receiver)
 {
+    if (receiver.type == TVAL_NIL && receiver.boxed)
+        return fail(x, "nil pointer evaluating interface {}.%.*s", STR_ARG(name));
     if (receiver.type == TVAL_NIL)
         return tval_nil();
     const struct template_func *method = template_method_find(&receiver, name);
@@ -244,10 +258,10 @@ static struct tval eval_field(struct exec *x, struct tval dot, str name, const s
         return eval_call(x, dot, method, node, cmd, &receiver, final);
     if (receiver.type != TVAL_ROOT && receiver.type != TVAL_MAP)
         return fail(x, "can't evaluate field %.*s in type %s", STR_ARG(name),
-                    tval_type_name(&receiver));
+                    receiver.boxed ? "interface {}" : tval_type_name(&receiver));
     if ((cmd != NULL && cmd->kids.len > 1) || final != NULL)
         return fail(x, "%.*s is not a method but has arguments", STR_ARG(name));
-    return receiver.type == TVAL_ROOT ? root_field(x, name) : map_field(receiver.map, name);
+    return receiver.type == TVAL_ROOT ? root_field(x, name) : map_field(x, receiver.map, name);
 }
 
 /* .a.b.c: only the last one may take arguments. */
@@ -416,8 +430,10 @@ static struct tval eval_pipeline(struct exec *x, struct tval dot, const struct t
 {
     struct tval v = tval_nil();
     x->node = pipe;
-    for (size_t i = 0; i < pipe->kids.len && x->rc == 0; i++)
+    for (size_t i = 0; i < pipe->kids.len && x->rc == 0; i++) {
         v = eval_command(x, dot, pipe->kids.items[i], i == 0 ? NULL : &v);
+        v.boxed = false;
+    }
     for (size_t i = 0; i < pipe->decl.len && x->rc == 0; i++) {
         str name = pipe->decl.items[i]->idents.items[0];
         if (pipe->is_assign)
@@ -492,6 +508,12 @@ static bool iterate(struct exec *x, const struct tnode *n, size_t mark, struct t
     return x->rc == 0 && flow != FLOW_BREAK;
 }
 
+static struct tval box(struct tval v, bool boxed)
+{
+    v.boxed = boxed;
+    return v;
+}
+
 /* Number of iterations; -1 on an error. */
 static int64_t range_over(struct exec *x, const struct tnode *n, struct tval v)
 {
@@ -506,13 +528,15 @@ static int64_t range_over(struct exec *x, const struct tnode *n, struct tval v)
         }
         v = map;
     }
+    bool boxed = (v.type == TVAL_LIST && holds_any(v.list->type_name)) ||
+                 (v.type == TVAL_MAP && holds_any(v.map->type_name));
     if (v.type == TVAL_LIST) {
         for (; (size_t)i < v.list->len; i++)
-            if (!iterate(x, n, mark, tval_int(i), v.list->items[i]))
+            if (!iterate(x, n, mark, tval_int(i), box(v.list->items[i], boxed)))
                 return i + 1;
     } else if (v.type == TVAL_MAP) {
         for (; (size_t)i < v.map->len; i++)
-            if (!iterate(x, n, mark, tval_str(v.map->keys[i]), v.map->values[i]))
+            if (!iterate(x, n, mark, tval_str(v.map->keys[i]), box(v.map->values[i], boxed)))
                 return i + 1;
     } else if (tval_is_int(&v)) {
         if (n->pipe->decl.len > 1) {

@@ -11,4 +11,9 @@ const struct template_funcs template_funcs_promtail = {{
     &template_funcs_json_more,
     &template_funcs_time,
     &template_funcs_time_more,
+    &template_funcs_regex,
+    &template_funcs_list,
+    &template_funcs_dict,
+    &template_funcs_digest,
+    &template_funcs_reflect,
 }};

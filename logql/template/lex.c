@@ -77,7 +77,7 @@ static void fail_rune(struct lexer *l, const char *what, uint32_t r)
     struct buf b;
     buf_init(&b, 128);
     r = r == EOF_RUNE ? RUNE_ERROR : r;
-    buf_printf(&b, "%s: U+%04X", what, r);
+    buf_printf(&b, "%s U+%04X", what, r);
     if (rune_is_print(r)) {
         buf_append_c(&b, " '");
         utf8_append(&b, r);
@@ -394,7 +394,7 @@ static void lex_action(struct lexer *l)
     } else if (r < 0x80 && rune_is_print(r)) {
         emit(l, TLEX_CHAR);
     } else {
-        fail_rune(l, "unrecognized character in action", r);
+        fail_rune(l, "unrecognized character in action:", r);
     }
 }
 

@@ -90,7 +90,7 @@ static void append_token(struct buf *b, const struct tlex_token *t)
 {
     if (t->type == TLEX_EOF) {
         buf_append_c(b, "EOF");
-    } else if (t->type >= TLEX_DOT && t->type != TLEX_DOT) {
+    } else if (t->type >= TLEX_DOT) {
         buf_printf(b, "<%.*s>", STR_ARG(t->val));
     } else {
         bool cut = t->val.len > 10;

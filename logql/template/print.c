@@ -17,6 +17,7 @@
 struct spec {
     bool plus, minus, sharp, space, zero;
     bool plus_v, sharp_v; /* %+v, %#v */
+    bool erroring;        /* inside %!d(...): String() is not called */
     bool has_width, has_prec;
     int width, prec;
 };
@@ -332,9 +333,10 @@ static void print_map(struct buf *b, struct spec *f, const struct tmap *m, uint3
     buf_append_char(b, f->sharp_v ? '}' : ']');
 }
 
-static void bad_verb(struct buf *b, const struct tval *v, uint32_t verb, int depth)
+static void bad_verb(struct buf *b, struct spec *f, const struct tval *v, uint32_t verb, int depth)
 {
-    struct spec plain = {0};
+    bool outer = f->erroring;
+    f->erroring = true;
     buf_append_c(b, "%!");
     utf8_append(b, verb);
     buf_append_char(b, '(');
@@ -342,8 +344,9 @@ static void bad_verb(struct buf *b, const struct tval *v, uint32_t verb, int dep
         buf_append_c(b, tval_type_name(v));
         buf_append_char(b, '=');
     }
-    print_arg(b, &plain, v, 'v', depth + 1);
+    print_arg(b, f, v, 'v', depth + 1);
     buf_append_char(b, ')');
+    f->erroring = outer;
 }
 
 static void print_arg(struct buf *b, struct spec *f, const struct tval *v, uint32_t verb, int depth)
@@ -351,13 +354,18 @@ static void print_arg(struct buf *b, struct spec *f, const struct tval *v, uint3
     bool ok = true;
     if (depth > DEPTH_MAX)
         return;
+    if (depth > 0 && v->type == TVAL_NIL) {
+        buf_append_c(b, f->sharp_v ? "interface {}(nil)" : "<nil>");
+        return;
+    }
     if (verb == 'T') {
         pad(b, f, cut(f, str_c(tval_type_name(v))));
         return;
     }
     struct buf text;
     buf_init(&text, 128);
-    if (!f->sharp_v && verb < 0x80 && strchr("vsxXq", (int)verb) && append_stringer(&text, v)) {
+    if (!f->sharp_v && !f->erroring && verb < 0x80 && strchr("vsxXq", (int)verb) &&
+        append_stringer(&text, v)) {
         print_string(b, f, buf_str(&text), verb);
         buf_deinit(&text);
         return;
@@ -393,7 +401,7 @@ static void print_arg(struct buf *b, struct spec *f, const struct tval *v, uint3
         break;
     }
     if (!ok && depth <= DEPTH_MAX && (v->type < TVAL_TIME || v->type == TVAL_TIME))
-        bad_verb(b, v, verb, depth);
+        bad_verb(b, f, v, verb, depth);
 }
 
 void tprint_value(struct buf *b, const struct tval *v)

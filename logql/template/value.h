@@ -29,6 +29,7 @@ enum tval_type {
 
 struct tval {
     enum tval_type type;
+    bool boxed; /* an interface {} just taken out of a map or list; the end of a pipeline unboxes */
     union {
         bool b;
         int64_t i; /* every integer type */
