@@ -18,16 +18,72 @@ static bool is_finite(double v)
     return v - v == 0;
 }
 
-/* Printed with six decimals: a larger vector() would lose digits that the second print has. */
+/* The lexer lets any character pass as a name, which then means something else beside others. */
+static bool is_word(str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        bool is_ascii = (unsigned char)c < 0x80;
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (is_ascii && !is_letter && !(i > 0 && c >= '0' && c <= '9')) {
+            return false;
+        }
+    }
+    return str_is_utf8(name);
+}
+
+static bool are_words(const str *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!is_word(names[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool unwrap_has_spelling(void *arg, const struct unwrap *u)
+{
+    (void)arg;
+    return is_word(u->label);
+}
+
+static bool stage_has_spelling(void *arg, const struct stage *s)
+{
+    (void)arg;
+    bool ok = true;
+    if (s->kind == STAGE_JSON || s->kind == STAGE_LOGFMT) {
+        for (size_t i = 0; i < s->extract.n; i++) {
+            ok = ok && is_word(s->extract.items[i].label);
+        }
+    } else if (s->kind == STAGE_LABEL_FORMAT) {
+        for (size_t i = 0; i < s->formats.n; i++) {
+            const struct label_format *f = &s->formats.items[i];
+            ok = ok && is_word(f->label) && (!f->is_rename || is_word(f->value));
+        }
+    } else if (s->kind == STAGE_DROP || s->kind == STAGE_KEEP) {
+        for (size_t i = 0; i < s->labels.n; i++) {
+            ok = ok && is_word(s->labels.items[i].name);
+        }
+    }
+    return ok;
+}
+
 static bool expr_has_spelling(void *arg, const struct expr *e)
 {
     (void)arg;
+    const struct vector_matching *m = &e->binary.matching;
     switch (e->kind) {
+    case EXPR_VECTOR_AGG:
+        return are_words(e->vector_agg.grouping.labels, e->vector_agg.grouping.n);
+    case EXPR_BINARY:
+        return are_words(m->labels, m->n_labels) && are_words(m->include, m->n_include);
     case EXPR_LITERAL:
     case EXPR_VECTOR:
         return is_finite(e->number) && (e->kind == EXPR_LITERAL || e->number >= 0);
     case EXPR_RANGE_AGG:
-        return is_finite(e->range_agg.param);
+        return is_finite(e->range_agg.param) &&
+               are_words(e->range_agg.grouping.labels, e->range_agg.grouping.n);
     default:
         return true;
     }
@@ -38,13 +94,20 @@ static bool filter_has_spelling(void *arg, const struct label_filter *f)
 {
     (void)arg;
     if (f->kind == LABEL_FILTER_BYTES) {
-        return f->cmp.bytes < UINT64_C(999000000000000000);
+        return is_word(f->cmp.name) && f->cmp.bytes < UINT64_C(999000000000000000);
     }
     if (f->kind == LABEL_FILTER_MATCHER) { /* printed between backquotes */
         str value = f->matcher->value;
         return memchr(value.ptr, '`', value.len) == NULL && str_is_utf8(value);
     }
-    return f->kind != LABEL_FILTER_NUMBER || is_finite(f->cmp.number);
+    if (f->kind == LABEL_FILTER_IP) {
+        return is_word(f->ip.name);
+    }
+    if (f->kind == LABEL_FILTER_AND || f->kind == LABEL_FILTER_OR) {
+        return true;
+    }
+    bool is_number = f->kind == LABEL_FILTER_NUMBER;
+    return is_word(f->cmp.name) && (!is_number || is_finite(f->cmp.number));
 }
 
 static bool matcher_has_spelling(void *arg, const struct matcher *m)
@@ -93,7 +156,9 @@ static void fuzz_query(str query, struct arena *a)
     buf_deinit(&pretty);
     logql_check_enabled(e, NULL);
     if (visit_expr(e, &(struct visitor){.expr = expr_has_spelling,
+                                        .stage = stage_has_spelling,
                                         .filter = filter_has_spelling,
+                                        .unwrap = unwrap_has_spelling,
                                         .matcher = matcher_has_spelling})) {
         check_round_trip(e, a);
     }
