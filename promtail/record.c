@@ -37,7 +37,8 @@ void label_list_copy(struct label_list *to, struct arena *a, const struct label_
 
 void record_copy(struct record *to, struct arena *a, const struct record *from)
 {
-    *to = (struct record){.arena = a, .ts_ns = from->ts_ns, .origin = from->origin};
+    *to = (struct record){
+        .arena = a, .ts_ns = from->ts_ns, .ts_offset_s = from->ts_offset_s, .origin = from->origin};
     to->line = arena_str(a, from->line);
     label_list_copy(&to->labels, a, &from->labels);
     label_list_copy(&to->meta, a, &from->meta);

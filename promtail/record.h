@@ -56,6 +56,7 @@ struct origin {
 struct record {
     struct arena *arena; /* for what stages make; emptied after the record is done */
     int64_t ts_ns;
+    int32_t ts_offset_s; /* of the zone the time was written in: only a dry run shows it */
     str line;
     struct label_list labels; /* may hold internal ones, __tenant_id__ for instance */
     struct label_list meta;   /* structured metadata */

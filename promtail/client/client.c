@@ -72,7 +72,7 @@ static void arm_close_timer(struct client *c)
     for (size_t i = 0; i < c->open.len; i++)
         oldest = MIN(oldest, c->open.items[i]->created_mono_ns);
     int64_t left = oldest + c->config->batchwait_ns - clock_mono_ns();
-    loop_timer_start(c->close_timer, left > 0 ? (uint64_t)(left / NS_PER_MS) + 1 : 0, 0);
+    loop_timer_start(c->close_timer, (uint64_t)MAX(left / NS_PER_MS, 0) + 1, 0);
 }
 
 static str tenant_of(const struct client *c, const struct record *r)
@@ -255,6 +255,21 @@ bool client_is_full(const struct client *c)
 size_t client_queued_bytes(const struct client *c)
 {
     return c->queued_bytes;
+}
+
+void client_count_long_line(const struct client *c, const struct record *r, size_t bytes,
+                            bool is_cut)
+{
+    if (is_cut)
+        client_metrics_mutated(&c->metrics, tenant_of(c, r), DROP_LINE_TOO_LONG, bytes);
+    else
+        client_metrics_dropped(&c->metrics, tenant_of(c, r), DROP_LINE_TOO_LONG, 1, bytes);
+}
+
+void client_count_refused_stream(const struct client *c, const struct record *r)
+{
+    client_metrics_dropped(&c->metrics, tenant_of(c, r), DROP_STREAM_LIMIT, 1,
+                           batch_record_bytes(r));
 }
 
 /* --- sending --- */

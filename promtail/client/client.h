@@ -34,6 +34,11 @@ void client_sync(struct client *c);
 /* Closes what is open and sends what is queued; calls `done` when all is sent or after grace_ms
  * (what is left stays in the spool). */
 void client_stop(struct client *c, uint64_t grace_ms, void (*done)(void *arg), void *arg);
+/* A line beyond max_line_size was dropped or cut by so many bytes. */
+void client_count_long_line(const struct client *c, const struct record *r, size_t bytes,
+                            bool is_cut);
+/* A record of a stream beyond max_streams was dropped. */
+void client_count_refused_stream(const struct client *c, const struct record *r);
 size_t client_queued_bytes(const struct client *c);
 const struct client_config *client_config_of(const struct client *c);
 const char *client_host(const struct client *c);

@@ -1,11 +1,8 @@
 /* Reading the configuration: defaults, then the file, then the flags. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
-#include "base/vec.h"
 #include "promtail/config/tables.h"
 
 #define CONFIG_FILE_BYTES_MAX (16u << 20)
@@ -30,25 +27,9 @@ static int parse_label_flag(const char *text, struct arena *a, struct label_list
 
 static int read_file(const char *path, struct arena *a, str *ret, struct error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_set(err, status_from_errno(errno), "open %s: %s", path, strerror(errno));
     struct buf b;
     buf_init(&b, CONFIG_FILE_BYTES_MAX);
-    int rc = 0;
-    for (;;) {
-        if (!buf_reserve(&b, 64 * 1024)) {
-            rc = error_set(err, E_TOO_LARGE, "%s: larger than 16 MiB", path);
-            break;
-        }
-        ssize_t n = read(fd, b.ptr + b.len, 64 * 1024);
-        if (n < 0)
-            rc = error_set(err, status_from_errno(errno), "read %s: %s", path, strerror(errno));
-        if (n <= 0)
-            break;
-        b.len += (size_t)n;
-    }
-    close(fd);
+    int rc = file_read(path, &b, err);
     if (rc == 0)
         *ret = arena_str(a, buf_str(&b));
     buf_deinit(&b);
@@ -101,8 +82,7 @@ static int load_file(struct arena *a, struct promtail_config *ret, struct error 
 {
     ret->file = pick_file(ret->flags.config_file, a);
     if (ret->file[0] == '\0')
-        return error_set(err, E_NOT_FOUND,
-                         "no config file given: open : no such file or directory");
+        return 0; /* flags alone may do */
     int rc = read_file(ret->file, a, &ret->text, err);
     if (rc != 0)
         return rc;

@@ -152,6 +152,18 @@ static bool parse_scaled(str text, int64_t unit_ns, int64_t *ret_ns)
     return str_to_i64(text, &n) && !__builtin_mul_overflow(n, unit_ns, ret_ns);
 }
 
+/* The +02:00 at the end of an RFC 3339 time. */
+static int32_t rfc3339_offset_s(str text)
+{
+    int64_t h, m;
+    if (text.len < 6 || text.ptr[text.len - 3] != ':' ||
+        !str_to_i64(str_sub(text, text.len - 5, text.len - 3), &h) ||
+        !str_to_i64(str_from(text, text.len - 2), &m))
+        return 0;
+    int32_t s = (int32_t)(h * 3600 + m * 60);
+    return text.ptr[text.len - 6] == '-' ? -s : s;
+}
+
 static int64_t with_year_of(struct gotime t, const struct tzone *zone)
 {
     struct gotime now = gotime_from_ns(clock_now_ns(), NULL);
@@ -164,10 +176,12 @@ static int64_t with_year_of(struct gotime t, const struct tzone *zone)
 }
 
 static bool parse_one(const struct timestamp_stage *s, const struct time_format *f, str text,
-                      int64_t *ret_ns)
+                      int64_t *ret_ns, int32_t *ret_offset_s)
 {
+    *ret_offset_s = 0;
     switch (f->form) {
     case FORM_RFC3339:
+        *ret_offset_s = rfc3339_offset_s(text);
         return rfc3339_parse(text, ret_ns);
     case FORM_UNIX:
         return parse_unix(text, ret_ns);
@@ -185,17 +199,19 @@ static bool parse_one(const struct timestamp_stage *s, const struct time_format 
     if (gotime_parse(f->layout, text, zone, zone, &t, NULL) != 0)
         return false;
     *ret_ns = f->lacks_year ? with_year_of(t, zone) : gotime_ns(t);
+    *ret_offset_s = gotime_fields(&t).offset_s;
     return true;
 }
 
-static bool parse_time(const struct timestamp_stage *s, const struct record *r, int64_t *ret_ns)
+static bool parse_time(const struct timestamp_stage *s, const struct record *r, int64_t *ret_ns,
+                       int32_t *ret_offset_s)
 {
     const struct value *v = extracted_get(r, s->source);
     str text;
     if (v == NULL || !value_text(v, r->arena, &text))
         return false;
     for (size_t i = 0; i < s->n_formats; i++)
-        if (parse_one(s, &s->formats[i], text, ret_ns))
+        if (parse_one(s, &s->formats[i], text, ret_ns, ret_offset_s))
             return true;
     return false;
 }
@@ -204,8 +220,10 @@ static bool process(struct stage *base, struct record *r)
 {
     struct timestamp_stage *s = (struct timestamp_stage *)base;
     int64_t ts_ns;
-    if (parse_time(s, r, &ts_ns)) {
+    int32_t offset_s;
+    if (parse_time(s, r, &ts_ns, &offset_s)) {
         r->ts_ns = ts_ns;
+        r->ts_offset_s = offset_s;
         if (!s->skip_on_failure)
             fudge_remember(&s->fudge, r);
     } else if (!s->skip_on_failure) {

@@ -21,6 +21,7 @@
 
 #define COMPONENT       "file"
 #define SETTLE_MS       20   /* after an event, before folders are read again */
+#define SCAN_SHARE      20   /* at most one part in so many of the time goes to that */
 #define POLL_WATCHED_MS 2000 /* files of watched folders: only a net below inotify */
 #define TARGETS_MAX     1000000
 
@@ -54,7 +55,10 @@ struct file_manager {
     struct strmap targets; /* key -> struct file_target */
     struct watcher *watcher;
     struct loop_timer *settle, *sync, *poll;
-    bool is_changed; /* groups changed since the targets were made */
+    struct strmap links;  /* what a link among the paths stands for -> the manager */
+    bool is_settling;     /* the timer runs because of an event */
+    int64_t last_scan_ns; /* it took */
+    bool is_changed;      /* groups changed since the targets were made */
     bool is_stopped;
     unsigned round;
     int64_t next_full_poll_ns;
@@ -69,6 +73,13 @@ static void watch_path(struct file_manager *m, const char *path)
     size_t slash = str_rfind_char(s, '/');
     if (slash != STR_NPOS)
         watcher_add(m->watcher, slash == 0 ? STR("/") : str_sub(s, 0, slash));
+}
+
+/* What is written through a link is told where the file is. */
+static void watch_link(struct file_manager *m, const char *real)
+{
+    watch_path(m, real);
+    strmap_put(&m->links, str_c(real), m);
 }
 
 static void add_tail(struct file_manager *m, struct file_target *target, str path)
@@ -87,7 +98,7 @@ static void add_tail(struct file_manager *m, struct file_target *target, str pat
     strmap_put(&target->tails, path, t);
     watch_path(m, t->path);
     if (realpath(t->path, real) != NULL && strcmp(real, t->path) != 0)
-        watch_path(m, real); /* written through a link: events come there */
+        watch_link(m, real);
 }
 
 static void on_dir(void *arg, str dir)
@@ -310,7 +321,7 @@ static void on_group(void *arg, struct provider *p, const struct target_group *g
     arena_deinit(&a);
     m->is_changed = true;
     if (m->settle != NULL)
-        loop_timer_start(m->settle, 0, 0); /* one reconcile for many groups */
+        loop_timer_start(m->settle, 1, 0); /* one reconcile for many groups */
 }
 
 /* --- events and timers --- */
@@ -330,7 +341,16 @@ static bool check_path(struct file_manager *m, str path)
     return is_known;
 }
 
-static void on_event(void *arg, str dir, str name)
+/* Soon, but never so often that reading the folders takes more than a small part of the time. */
+static void settle_soon(struct file_manager *m)
+{
+    int64_t wait_ns = MAX(SETTLE_MS * NS_PER_MS, m->last_scan_ns * SCAN_SHARE);
+    if (!m->is_settling)
+        loop_timer_start(m->settle, (uint64_t)(wait_ns / NS_PER_MS), 0);
+    m->is_settling = true;
+}
+
+static void on_event(void *arg, str dir, str name, bool is_new)
 {
     struct file_manager *m = arg;
     char path[PATH_MAX];
@@ -338,23 +358,27 @@ static void on_event(void *arg, str dir, str name)
                      dir.len > 1 && name.len > 0 ? "/" : "", STR_ARG(name));
     if (n <= 0 || (size_t)n >= sizeof path)
         return;
-    if (!check_path(m, str_c(path)))
-        loop_timer_start(m->settle, SETTLE_MS, 0);
+    bool is_known = check_path(m, str_c(path));
+    if (!is_known && (is_new || strmap_get(&m->links, str_c(path)) != NULL))
+        settle_soon(m);
 }
 
 static void scan_all(struct file_manager *m)
 {
+    int64_t start_ns = clock_mono_ns();
     size_t at = 0;
     void *item;
     while (strmap_next(&m->targets, &at, NULL, &item)) {
         check_tails(item);
         scan_target(m, item);
     }
+    m->last_scan_ns = clock_mono_ns() - start_ns;
 }
 
 static void on_settle(void *arg)
 {
     struct file_manager *m = arg;
+    m->is_settling = false;
     if (m->is_changed)
         reconcile(m);
     scan_all(m);
@@ -463,6 +487,7 @@ static void free_manager(struct target *base)
         free_group(item);
     strmap_deinit(&m->groups);
     strmap_deinit(&m->targets);
+    strmap_deinit(&m->links);
     watcher_free(m->watcher);
     loop_timer_free(m->settle);
     loop_timer_free(m->sync);
@@ -493,6 +518,7 @@ static int start(const struct target_env *env, const struct scrape_config *job,
     m->tail_env = (struct tail_env){env->tail_pool, pipeline, env->sources, env->positions, job};
     strmap_init(&m->groups);
     strmap_init(&m->targets);
+    strmap_init(&m->links);
     host_name(m);
     m->watcher = watcher_new(env->loop, on_event, m);
     m->settle = loop_timer_new(env->loop, on_settle, m);

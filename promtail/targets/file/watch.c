@@ -19,14 +19,14 @@ struct watch {
 
 struct watcher {
     struct loop *loop;
-    void (*on_event)(void *arg, str dir, str name);
+    void (*on_event)(void *arg, str dir, str name, bool is_new);
     void *arg;
     struct strmap by_dir; /* dir -> struct watch, or the watcher itself if it cannot be watched */
     bool said_error;
 };
 
-struct watcher *watcher_new(struct loop *l, void (*on_event)(void *arg, str dir, str name),
-                            void *arg)
+struct watcher *watcher_new(struct loop *l,
+                            void (*on_event)(void *arg, str dir, str name, bool is_new), void *arg)
 {
     struct watcher *w = mem_zalloc(sizeof *w);
     w->loop = l;
@@ -63,13 +63,12 @@ void watcher_free(struct watcher *w)
 static void on_fs_event(uv_fs_event_t *uv, const char *name, int events, int status)
 {
     struct watch *one = (struct watch *)uv;
-    (void)events;
     struct watcher *w = one->watcher;
     if (w == NULL)
         return;
     str dir = str_c(one->dir);
     bool is_gone = status != 0 || access(one->dir, F_OK) != 0;
-    w->on_event(w->arg, dir, str_c(name));
+    w->on_event(w->arg, dir, str_c(name), (events & UV_RENAME) != 0 || is_gone);
     if (is_gone && strmap_get(&w->by_dir, dir) == one) { /* another folder may come by this name */
         strmap_remove(&w->by_dir, dir);
         close_watch(one);

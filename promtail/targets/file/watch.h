@@ -9,9 +9,10 @@
 struct loop;
 struct watcher;
 
-/* on_event: something happened to dir/name; name is empty if the folder itself changed. */
-struct watcher *watcher_new(struct loop *l, void (*on_event)(void *arg, str dir, str name),
-                            void *arg);
+/* on_event: dir/name was written, or (is_new) made, renamed or removed; name is empty if it was the
+ * folder itself. */
+struct watcher *watcher_new(struct loop *l,
+                            void (*on_event)(void *arg, str dir, str name, bool is_new), void *arg);
 void watcher_free(struct watcher *w);
 void watcher_add(struct watcher *w, str dir); /* again and again is fine */
 /* True if changes below this folder will be told. */
