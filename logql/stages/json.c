@@ -115,6 +115,7 @@ static bool json_run(const void *stage, void *local, struct stage_line *line)
         return true;
     struct json_walk w = {.local = local, .line = line, .labels = labels};
     w.local->prefix.len = 0;
+    key_cache_begin_line(w.local->keys);
     walk_object(&w, line->text, 0);
     if (w.error != NULL)
         labels_builder_fail(labels, ERROR_JSON, str_c(w.error));

@@ -4,11 +4,25 @@
 
 static inline bool is_name_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    unsigned letter = ((unsigned)(unsigned char)c | 0x20) - 'a', digit = (unsigned char)c - '0';
+    return letter < 26 || digit < 10 || c == '_';
+}
+
+static bool is_name(str key)
+{
+    for (size_t i = 0; i < key.len; i++)
+        if (!is_name_char(key.ptr[i]))
+            return false;
+    return key.len > 0;
 }
 
 void label_key_append(struct buf *b, str key, bool is_first)
 {
+    bool has_digit_first = is_first && key.len > 0 && key.ptr[0] >= '0' && key.ptr[0] <= '9';
+    if (is_name(key) && !has_digit_first) { /* as nearly all are */
+        buf_append_str(b, key);
+        return;
+    }
     key = utf8_trim_space(key);
     if (key.len == 0)
         return;
@@ -50,18 +64,32 @@ static uint32_t look_up(struct key_cache *c, struct labels_builder *b, str key)
     return label_name_id(b, buf_str(&c->scratch));
 }
 
+static bool is_key(const struct key_slot *s, str key)
+{
+    return s->is_used && s->len == key.len && memcmp(s->key, key.ptr, key.len) == 0;
+}
+
+void key_cache_begin_line(struct key_cache *c)
+{
+    c->nth = 0;
+}
+
 uint32_t key_cache_id(struct key_cache *c, struct labels_builder *b, str key)
 {
     if (key.len > KEY_CACHE_KEY)
         return look_up(c, b, key);
-    uint64_t hash = names_hash(key);
+    /* Lines of a stream tend to have the same keys in the same order: look there first. */
+    unsigned nth = c->nth++ % KEY_CACHE_ORDER;
+    struct key_slot *s = &c->slots[c->order[nth]];
+    if (is_key(s, key))
+        return s->id;
     /* The slot of a key is fixed: a newcomer pushes the old one out. */
-    __typeof__(&c->slots[0]) s = &c->slots[hash & (KEY_CACHE_SLOTS - 1)];
-    if (s->is_used && s->hash == hash && s->len == key.len && memcmp(s->key, key.ptr, key.len) == 0)
+    c->order[nth] = (uint8_t)(names_hash(key) & (KEY_CACHE_SLOTS - 1));
+    s = &c->slots[c->order[nth]];
+    if (is_key(s, key))
         return s->id;
     uint32_t id = look_up(c, b, key);
     s->is_used = true;
-    s->hash = hash;
     s->len = (uint8_t)key.len;
     memcpy(s->key, key.ptr, key.len);
     s->id = id;

@@ -10,22 +10,28 @@
  * A key of blanks gives nothing. */
 void label_key_append(struct buf *b, str key, bool is_first);
 
-#define KEY_CACHE_SLOTS 256 /* a power of two */
+#define KEY_CACHE_SLOTS 256 /* as many as a byte can number */
 #define KEY_CACHE_KEY   40  /* bytes; longer keys are looked up anew each time */
+#define KEY_CACHE_ORDER 64  /* keys of a line whose place is remembered */
+
+struct key_slot {
+    uint32_t id;
+    uint8_t len;
+    bool is_used;
+    char key[KEY_CACHE_KEY];
+};
 
 struct key_cache {
-    struct {
-        uint64_t hash;
-        uint32_t id;
-        uint8_t len;
-        bool is_used;
-        char key[KEY_CACHE_KEY];
-    } slots[KEY_CACHE_SLOTS];
+    struct key_slot slots[KEY_CACHE_SLOTS];
+    uint8_t order[KEY_CACHE_ORDER]; /* slot of the n-th key of the last line */
+    unsigned nth;
     struct buf scratch;
 };
 
 struct key_cache *key_cache_new(void);
 void key_cache_free(struct key_cache *c);
+
+void key_cache_begin_line(struct key_cache *c);
 
 /* The number of a label name that a line gave; NAME_NONE if the query names the labels it wants and
  * this is none of them, so that lines with ever new names cost no memory. */

@@ -19,7 +19,6 @@ void label_sets_deinit(struct label_sets *s)
 {
     mem_free(s->slots);
     arena_deinit(&s->arena);
-    VEC_FREE(&s->views);
 }
 
 void label_sets_reset(struct label_sets *s)
@@ -114,13 +113,19 @@ static struct stored_set *store(struct label_sets *s, const struct names *names,
                                 const struct label_view *v, size_t n, uint64_t hash)
 {
     struct stored_set *set = ARENA_NEW(&s->arena, struct stored_set);
-    struct label_view *views = ARENA_ARRAY(&s->arena, struct label_view, n);
-    struct label *all = ARENA_ARRAY(&s->arena, struct label, n);
+    struct label_view *views = arena_alloc(&s->arena, n * sizeof *views);
+    struct label *all = arena_alloc(&s->arena, n * sizeof *all);
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        bytes += v[i].value.len;
+    char *values = arena_alloc(&s->arena, bytes);
     for (size_t i = 0; i < n; i++) {
         views[i] = v[i];
-        views[i].value = arena_str(&s->arena, v[i].value);
-        struct label l = {arena_str(&s->arena, names_text(names, v[i].id)), views[i].value};
-        insert(all, i, l);
+        views[i].value.ptr = values;
+        if (v[i].value.len > 0)
+            memcpy(values, v[i].value.ptr, v[i].value.len);
+        values += v[i].value.len;
+        insert(all, i, (struct label){names_text(names, v[i].id), views[i].value});
     }
     *set = (struct stored_set){.hash = hash, .n = n, .views = views};
     set->labels.all = (struct labels){all, n};

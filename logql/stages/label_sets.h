@@ -13,15 +13,14 @@ struct label_sets {
     uint32_t cap, n;
     bool has_origins; /* sets that differ only in where labels come from are two (log queries) */
     struct arena arena;
-    VEC(struct label_view) views; /* scratch */
 };
 
 void label_sets_init(struct label_sets *s, bool has_origins);
 void label_sets_deinit(struct label_sets *s);
 void label_sets_reset(struct label_sets *s);
 
-/* The set of the n labels, stored if it is new; reorders `views`.  The numbers must be those of
- * one labels_builder, which `names` belongs to, from reset to reset. */
+/* The set of the n labels, stored if it is new; reorders `views`.  From reset to reset the numbers
+ * must be those of one labels_builder, which `names` belongs to; the texts of names stay there. */
 struct pipeline_labels *label_sets_intern(struct label_sets *s, const struct names *names,
                                           struct label_view *views, size_t n);
 

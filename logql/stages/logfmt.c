@@ -32,6 +32,7 @@ static bool logfmt_run(const void *stage, void *local, struct stage_line *line)
     if (labels_builder_wants_none(labels))
         return true;
     struct logfmt_scan scan = logfmt_scan(line->text);
+    key_cache_begin_line(local);
     while (!logfmt_is_end(&scan)) {
         if (!logfmt_next(&scan, line->arena)) {
             if (st->extract.is_strict)

@@ -2,6 +2,10 @@
 
 #include "base/utf8.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 /* Bytes that end something: white space and control, '=' and '"'. */
 enum { PLAIN, BLANK, EQUALS, QUOTE };
 
@@ -22,6 +26,19 @@ static inline unsigned kind_at(const struct logfmt_scan *s, size_t at)
 /* First byte from `at` on that ends something. */
 static size_t plain_end(const struct logfmt_scan *s, size_t at)
 {
+#if defined(__SSE2__)
+    const __m128i blank = _mm_set1_epi8(' '), equals = _mm_set1_epi8('='),
+                  quote = _mm_set1_epi8('"');
+    for (; at + 16 <= s->line.len; at += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s->line.ptr + at));
+        __m128i ends =
+            _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(v, blank), v),
+                         _mm_or_si128(_mm_cmpeq_epi8(v, equals), _mm_cmpeq_epi8(v, quote)));
+        int hits = _mm_movemask_epi8(ends);
+        if (hits != 0)
+            return at + (size_t)__builtin_ctz((unsigned)hits);
+    }
+#endif
     while (at < s->line.len && kind_at(s, at) == PLAIN)
         at++;
     return at;

@@ -48,6 +48,7 @@ static bool read_members(struct unpack_local *l, struct stage_line *line, str *r
     struct json_lax_value v;
     str key;
     l->labels.len = 0;
+    key_cache_begin_line(l->keys);
     while (json_lax_next(&o, line->arena, &key, &v)) {
         if (v.kind != LAX_STRING)
             continue;
