@@ -89,6 +89,7 @@ struct http_request {
     bool has_handler;  /* a handler owns it */
     bool is_suspended; /* in MHD */
     bool in_handler;   /* the handler is being called on the loop's thread */
+    bool is_answered;  /* by that call itself: another thread's answer comes by a post */
     int64_t start_ns;
     uint64_t swallowed;
     enum http_method_index method_index;

@@ -63,8 +63,10 @@ void http_reply_with(struct http_request *r, int status, const char *content_typ
     r->response = response;
     r->status = status;
     /* Inside the handler's call on the loop's thread the caller sees the answer at once. */
-    if (loop_is_loop_thread(r->server->loop) && r->in_handler)
+    if (loop_is_loop_thread(r->server->loop) && r->in_handler) {
+        r->is_answered = true;
         return;
+    }
     loop_post(r->server->loop, http_reply_deliver, r);
 }
 

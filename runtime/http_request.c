@@ -312,7 +312,8 @@ static enum MHD_Result handle(struct http_request *r)
     r->in_handler = true;
     r->route->fn(r->route->arg, r);
     r->in_handler = false;
-    if (r->response == NULL || r->status == 0) {
+    if (!r->is_answered) { /* a worker may have answered meanwhile: that waits in the loop's queue
+                            */
         http_request_suspend(r);
         return MHD_YES;
     }
