@@ -65,6 +65,8 @@ static int compile_test(const struct line_match *m, enum line_filter_op op, stru
                         struct line_test *t, struct error *err)
 {
     if (m->is_ip) {
+        if (op != LINE_EQ && op != LINE_NE)
+            return error_set(err, E_PARSE, "ip: invalid operation");
         t->kind = LINE_FILTER_IP;
         return ip_filter_parse(m->text, &t->ip, err);
     }
