@@ -1,16 +1,20 @@
 #include "index/env.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 
 #define ENV_DBS_MAX     8
 #define ENV_READERS_MAX 1024 /* selections open at once over one table */
+/* A cache line a reader, and some for what stands before them. */
+#define LOCK_FILE_BYTES (ENV_READERS_MAX * 64 + 4096)
 
 struct env {
     MDB_env *mdb;
@@ -76,6 +80,21 @@ static int check_length(const struct env *e, struct error *err)
     return 0;
 }
 
+/* LMDB maps its reader table and writes to it; where the disk has no block for it that is a SIGBUS.
+ * So the blocks are taken before, and a full disk is an error like any other. */
+static int reserve_lock_file(const char *dir)
+{
+    struct buf path;
+    buf_init(&path, 1 << 16);
+    buf_printf(&path, "%s/lock.mdb", dir);
+    int fd = open(buf_c(&path), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    int code = fd < 0 ? errno : posix_fallocate(fd, 0, LOCK_FILE_BYTES);
+    if (fd >= 0)
+        close(fd);
+    buf_deinit(&path);
+    return code;
+}
+
 int env_open(const char *dir, bool create, size_t map_bytes, struct env **ret, struct error *err)
 {
     if (create && mkdir(dir, 0750) != 0 && errno != EEXIST)
@@ -92,7 +111,9 @@ int env_open(const char *dir, bool create, size_t map_bytes, struct env **ret, s
     while (e->map_bytes < 2 * env_file_bytes(e))
         e->map_bytes *= 2;
 
-    int code = mdb_env_create(&e->mdb);
+    int code = reserve_lock_file(dir);
+    if (code == 0)
+        code = mdb_env_create(&e->mdb);
     if (code == 0)
         code = mdb_env_set_maxdbs(e->mdb, ENV_DBS_MAX);
     if (code == 0)

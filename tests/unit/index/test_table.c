@@ -281,6 +281,7 @@ static void check_damage(void (*fn)(const char *path))
     struct store *s;
     struct arena a;
     arena_init(&a, 1 << 20);
+    n_damaged = 0;
     struct store_config config = {.dir = dir, .map_bytes = 1 << 20, .on_damaged = on_damaged};
     cr_assert_eq(store_open(&config, &s, NULL), 0);
     struct table *t;
