@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "logql/check.h"
 #include "logql/engine/internal.h"
+#include "logql/engine/rewrite.h"
 
 /* ---- limits ---- */
 
@@ -319,8 +320,9 @@ static int prepare(struct engine_query *q, struct error *err)
         rc = expr_is_log(q->expr) ? check_log_query(p, err) : plan_steps(q, err);
     if (rc != 0)
         return rc;
-    q->leaves = mem_array(count_leaves(q->expr) + 1, sizeof *q->leaves);
-    rc = plan_leaves(q, q->expr, NULL, err);
+    q->plan = engine_rewrite(q->expr, q->plan_arena);
+    q->leaves = mem_array(count_leaves(q->plan) + 1, sizeof *q->leaves);
+    rc = plan_leaves(q, q->plan, NULL, err);
     if (rc != 0)
         return rc;
     if (expr_is_log(q->expr))

@@ -388,6 +388,6 @@ int eval_finish(struct engine_query *q, struct engine_result *ret, struct error 
         return 0;
     }
     struct matrix m;
-    int rc = eval(&ev, q->expr, &m, err);
+    int rc = eval(&ev, q->plan, &m, err);
     return rc != 0 ? rc : make_series(&ev, &m, ret, err);
 }

@@ -251,7 +251,7 @@ static void explain_text(const struct engine_query *q, struct buf *out)
         duration_append_go(out, q->params.step_ns);
         buf_append_c(out, "\n");
     }
-    text_tree(&t, q->expr, 0);
+    text_tree(&t, q->plan, 0);
     if (!q->is_finished)
         return;
     buf_printf(out, "merge: %zu %s, %zu %s", q->result_series,

@@ -65,7 +65,8 @@ struct shard {
 };
 
 struct engine_query {
-    const struct expr *expr;
+    const struct expr *expr; /* as asked */
+    const struct expr *plan; /* as run: rewrite.h */
     struct engine_params params;
     struct arena *plan_arena; /* the caller's */
     struct arena arena;       /* of the result and the merge */

@@ -115,6 +115,18 @@ Test(logql_engine_metrics, range_functions_over_unwrapped_values)
                   "{app=\"x\"} 60:35");
 }
 
+Test(logql_engine_metrics, a_grouped_average_counts_lines_without_the_value_as_zero)
+{
+    params.start_ns = params.end_ns = 60 * S; /* 10 20 30 40 50 60 */
+    fake_source_add(fake, "{app=\"x\",pod=\"1\"}", 55 * S, "no value", NULL);
+    expect_answer("avg_over_time({app=\"x\"} | logfmt | unwrap v [1m]) by (app)", &params,
+                  "{app=\"x\"} 60:30");
+    expect_answer(
+        "avg_over_time({app=\"x\",pod=\"1\"} |= \"v\" !~ \"no|error\" | logfmt | unwrap v "
+        "[1m]) without (pod)",
+        &params, "{app=\"x\", detected_level=\"info\"} 60:32");
+}
+
 Test(logql_engine_metrics, absent_over_time_speaks_where_nothing_is)
 {
     params.start_ns = 540 * S;
