@@ -17,6 +17,7 @@ struct filter_node {
     uint32_t left, right; /* AND, OR */
     str name;
     struct ip_filter ip;      /* IP */
+    bool is_ip_malformed;     /* inside and, or: passes nothing */
     struct regex_shape shape; /* MATCHER with a regex */
     struct regex *re;         /* the same, unless the shape says it all */
 };
@@ -70,7 +71,11 @@ static int add_node(struct filter_stage *st, const struct label_filter *f, struc
         break;
     case LABEL_FILTER_IP:
         node->name = f->ip.name;
-        r = ip_filter_parse(f->ip.pattern, &node->ip, err);
+        r = ip_filter_parse(f->ip.pattern, &node->ip, at == 0 ? err : NULL);
+        if (r != 0 && at != 0) { /* Loki looks only at one that stands alone */
+            node->is_ip_malformed = true;
+            r = 0;
+        }
         break;
     default:
         node->name = f->cmp.name;
@@ -203,7 +208,7 @@ static bool match_ip(const struct filter_node *node, uint32_t id, struct stage_l
     str value;
     if (line->labels->error.len > 0)
         return true;
-    if (!labels_builder_get(line->labels, id, &value))
+    if (node->is_ip_malformed || !labels_builder_get(line->labels, id, &value))
         return false;
     return ip_filter_is_in(&node->ip, value) != node->f->ip.is_negated;
 }
