@@ -309,15 +309,19 @@ static int f_wrap_with(struct template_call *c, struct tval *args, int n, struct
 {
     (void)n;
     struct buf b;
+    str newline = args[1].s.len > 0 ? args[1].s : STR("\n");
     template_call_buf(c, &b);
-    strings_append_wrapped(&b, args[2].s, args[0].i, args[1].s);
+    strings_append_wrapped(&b, args[2].s, args[0].i, newline, true);
     return template_call_take(c, &b, ret);
 }
 
 static int f_wrap(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
-    struct tval with[3] = {args[0], tval_str(STR("\n")), args[1]};
-    return f_wrap_with(c, with, n + 1, ret);
+    (void)n;
+    struct buf b;
+    template_call_buf(c, &b);
+    strings_append_wrapped(&b, args[1].s, args[0].i, STR("\n"), false);
+    return template_call_take(c, &b, ret);
 }
 
 static int f_to_string(struct template_call *c, struct tval *args, int n, struct tval *ret)

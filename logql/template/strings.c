@@ -142,7 +142,7 @@ void strings_append_camel(struct buf *b, str s)
     }
 }
 
-void strings_append_wrapped(struct buf *b, str s, int64_t width, str newline)
+void strings_append_wrapped(struct buf *b, str s, int64_t width, str newline, bool cut_words)
 {
     size_t limit = width < 1 ? 1 : (size_t)width;
     bool first = true;
@@ -153,13 +153,16 @@ void strings_append_wrapped(struct buf *b, str s, int64_t width, str newline)
         if (end < s.len && s.ptr[end] != ' ') { /* back to the last blank, or on to the next */
             size_t back = str_rfind_char(str_sub(s, 0, end), ' ');
             size_t on = str_find_char(str_from(s, end), ' ');
-            end = back != STR_NPOS ? back : on != STR_NPOS ? end + on : s.len;
+            if (back != STR_NPOS)
+                end = back;
+            else if (!cut_words)
+                end = on != STR_NPOS ? end + on : s.len;
         }
         if (!first)
             buf_append_str(b, newline);
         first = false;
         buf_append_str(b, str_sub(s, 0, end));
-        s = str_from(s, end + (end < s.len));
+        s = str_from(s, end + (end < s.len && s.ptr[end] == ' '));
     }
 }
 

@@ -18,7 +18,7 @@ void strings_append_swapped(struct buf *b, str s);
 void strings_append_snake(struct buf *b, str s, char separator);
 /* http_server -> HttpServer */
 void strings_append_camel(struct buf *b, str s);
-/* Breaks lines at blanks when they pass `width` runes. */
-void strings_append_wrapped(struct buf *b, str s, int64_t width, str newline);
+/* Breaks lines at blanks when they pass `width` runes, and words that are longer if `cut_words`. */
+void strings_append_wrapped(struct buf *b, str s, int64_t width, str newline, bool cut_words);
 /* The text of a value in quotes: '"' escapes as Go does, '\'' does not, 0 has none. */
 void strings_append_quoted(struct buf *b, const struct tval *v, char quote);
