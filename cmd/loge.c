@@ -150,6 +150,7 @@ static void wire(struct server *s)
         .sources = sources,
         .n_sources = ARRAY_LEN(sources),
         .concurrent_max = (size_t)s->config.query_max_concurrent,
+        .query_ingesters_within_ns = s->config.query_ingesters_within_ns,
     };
     s->querier = querier_new(&q);
     distributor_routes(s->distributor, s->http);

@@ -109,7 +109,9 @@ static const struct config_key storage_table[] = {
 static const struct config_key querier_table[] = {
     {"max_concurrent", CONFIG_INT, AT(query_max_concurrent), "4", "querier.max-concurrent",
      "queries that run at the same time", "1", "1024"},
-    {"query_ingesters_within", CONFIG_IGNORED},
+    {"query_ingesters_within", CONFIG_DURATION, AT(query_ingesters_within_ns), "3h",
+     "querier.query-ingesters-within",
+     "ranges that end later than so long ago show the labels of all streams in memory; 0: always"},
     {"tail_max_duration", CONFIG_IGNORED},
     {"extra_query_delay", CONFIG_IGNORED},
     {"engine", CONFIG_IGNORED},

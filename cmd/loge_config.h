@@ -29,6 +29,7 @@ struct loge_config {
     const char *runtime_config_file;
     int64_t runtime_config_period_ns;
     int64_t query_max_concurrent; /* queries at once; the rest wait */
+    int64_t query_ingesters_within_ns;
 };
 
 extern const struct config_key loge_config_table[];

@@ -138,6 +138,12 @@ static bool has_entries(const struct stream *s, const struct select_params *p)
     return false;
 }
 
+/* All of time means: streams in memory, even if all their entries are in the store by now. */
+static bool is_any_time(const struct select_params *p)
+{
+    return p->from_ns == INT64_MIN && p->to_ns == INT64_MAX;
+}
+
 /* Calls fn for each matching stream with entries in range, under its shard's lock. */
 static int each_stream(struct ingester *ing, const struct select_params *p,
                        int (*fn)(void *arg, struct stream *s), void *arg)
@@ -153,7 +159,7 @@ static int each_stream(struct ingester *ing, const struct select_params *p,
         void *value;
         while (code == 0 && u64map_next(&sh->streams, &at, NULL, &value))
             for (struct stream *s = value; s != NULL && code == 0; s = s->next)
-                if (s->tenant == t && has_entries(s, p) &&
+                if (s->tenant == t && (is_any_time(p) || has_entries(s, p)) &&
                     matchers_match(p->matchers, p->n_matchers, &s->labels))
                     code = fn(arg, s);
         pthread_mutex_unlock(&sh->lock);

@@ -6,9 +6,14 @@
 
 #define NAMES_BYTES_MAX (64u << 20)
 
-/* Names (name.ptr NULL) or values of a label, from all sources.
- * Streams in memory are not looked at for times: as in Loki, their labels are shown whatever the
- * range is, so that a label browser sees what is coming in. */
+/* Loki's ingesters do not look at times here, so recent streams show in a label browser at once. */
+static bool is_memory_asked(const struct call *c, int64_t to_ns)
+{
+    int64_t within_ns = c->q->config.query_ingesters_within_ns;
+    return within_ns == 0 || to_ns >= c->now_ns - within_ns;
+}
+
+/* Names (name.ptr NULL) or values of a label, from all sources. */
 static int collect(struct call *c, str name, int64_t from_ns, int64_t to_ns, struct str_set *into)
 {
     struct expr *selector = NULL;
@@ -23,9 +28,9 @@ static int collect(struct call *c, str name, int64_t from_ns, int64_t to_ns, str
     }
     for (size_t i = 0; i < c->q->config.n_sources && code == 0; i++) {
         struct query_source *q = c->q->sources[i];
-        bool is_memory = str_eq_c(str_c(q->name), "ingester");
-        p.from_ns = is_memory ? INT64_MIN : from_ns;
-        p.to_ns = is_memory ? INT64_MAX : to_ns;
+        bool any_time = is_memory_asked(c, to_ns) && strcmp(q->name, "ingester") == 0;
+        p.from_ns = any_time ? INT64_MIN : from_ns;
+        p.to_ns = any_time ? INT64_MAX : to_ns;
         code = q->ops->labels(q, &p, name, into, &c->err);
     }
     logql_release(selector);

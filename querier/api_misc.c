@@ -125,3 +125,22 @@ int answer_tenant_limits(struct call *c)
     buf_deinit(&b);
     return 0;
 }
+
+/* There are no rules yet: what Grafana asks for its alert list is answered with none. */
+int answer_no_rules(struct call *c)
+{
+    struct answer a;
+    answer_begin(&a, c);
+    jsonw_raw(&a.w, STR("{\"status\":\"success\",\"data\":{\"groups\":[]},\"errorType\":\"\","
+                        "\"error\":\"\"}"));
+    return answer_end(&a);
+}
+
+int answer_no_alerts(struct call *c)
+{
+    struct answer a;
+    answer_begin(&a, c);
+    jsonw_raw(&a.w, STR("{\"status\":\"success\",\"data\":{\"alerts\":[]},\"errorType\":\"\","
+                        "\"error\":\"\"}"));
+    return answer_end(&a);
+}

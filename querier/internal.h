@@ -124,6 +124,8 @@ int answer_format_query(struct call *c); /* api_misc.c */
 int answer_patterns(struct call *c);
 int answer_drilldown_limits(struct call *c);
 int answer_tenant_limits(struct call *c);
+int answer_no_rules(struct call *c);
+int answer_no_alerts(struct call *c);
 
 /* Runs a parsed log or metric query to its end (api_query.c).  The result lives until
  * engine_free(*ret_query), which the caller calls also after a failure. */

@@ -264,6 +264,8 @@ ROUTE_HANDLER(on_format_query, answer_format_query)
 ROUTE_HANDLER(on_patterns, answer_patterns)
 ROUTE_HANDLER(on_drilldown_limits, answer_drilldown_limits)
 ROUTE_HANDLER(on_tenant_limits, answer_tenant_limits)
+ROUTE_HANDLER(on_rules, answer_no_rules)
+ROUTE_HANDLER(on_alerts, answer_no_alerts)
 
 void querier_routes(struct querier *q, struct http_server *server)
 {
@@ -289,6 +291,8 @@ void querier_routes(struct querier *q, struct http_server *server)
         {"/loki/api/v1/patterns", "loki_api_v1_patterns", on_patterns},
         {"/loki/api/v1/drilldown-limits", "loki_api_v1_drilldown_limits", on_drilldown_limits},
         {"/config/tenant/v1/limits", "config_tenant_v1_limits", on_tenant_limits},
+        {"/prometheus/api/v1/rules", "prometheus_api_v1_rules", on_rules},
+        {"/prometheus/api/v1/alerts", "prometheus_api_v1_alerts", on_alerts},
         {"/api/prom/query", "api_prom_query", on_legacy_query},
         {"/api/prom/label", "api_prom_label", on_legacy_labels},
         {"/api/prom/label/{name}/values", "api_prom_label_name_values", on_legacy_labels},

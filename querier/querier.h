@@ -20,6 +20,9 @@ struct querier_config {
      * The array is copied, the sources are borrowed. */
     struct query_source *const *sources;
     size_t n_sources;
+    /* Label browsing over a range that ends later than so long ago also shows the labels of streams
+     * in memory that have nothing in that range, as Loki's ingesters answer; 0: always. */
+    int64_t query_ingesters_within_ns;
     size_t concurrent_max;   /* queries at the same time; 0: 4 */
     int64_t (*now_ns)(void); /* wall clock; NULL: clock_now_ns */
 };
