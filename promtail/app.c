@@ -38,7 +38,7 @@ static int start_server(struct app *app, struct error *err)
     struct http_server_config http = {
         .listen_address = c->http_listen_address,
         .listen_port = (uint16_t)c->http_listen_port,
-        .metrics_prefix = "promtail",
+        .metrics_prefix = "promtail_server", /* the plain name is the client's */
         .tls_cert_file = or_null(c->tls_cert_file),
         .tls_key_file = or_null(c->tls_key_file),
         .tls_client_ca_file = or_null(c->tls_client_ca_file),
