@@ -235,15 +235,17 @@ int wal_open(const struct wal_config *config, struct wal **ret, struct error *er
     int code = list_segments(w, err);
     if (code == 0 && (code = begin_segment(w)) != 0)
         error_set(err, code, "%s: %s", w->dir, status_text(code));
-    if (code == 0 && pthread_create(&w->thread, NULL, sync_main, w) != 0)
-        code = error_set(err, E_NO_MEMORY, "cannot start a thread");
+    if (code == 0) {
+        w->synced_to = w->end;
+        w->replay_at = w->segments.items[0].from;
+        w->has_thread = pthread_create(&w->thread, NULL, sync_main, w) == 0;
+        if (!w->has_thread)
+            code = error_set(err, E_NO_MEMORY, "cannot start a thread");
+    }
     if (code != 0) {
         wal_close(w);
         return code;
     }
-    w->has_thread = true;
-    w->synced_to = w->end;
-    w->replay_at = w->segments.items[0].from;
     *ret = w;
     return 0;
 }
