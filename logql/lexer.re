@@ -102,6 +102,22 @@ void lexer_init(struct lexer *lx, struct arena *a, str text, struct error *err)
     check_ahead(lx, lx->cursor);
 }
 
+/* The same for text that is passed over as a whole; what is directly at the cursor counts as looked
+ * at with the token, what comes later has lost its line. */
+static void check_skipped(struct lexer *lx, const char *from, const char *to, bool keeps_line)
+{
+    bool was_line_lost = lx->is_line_lost;
+    for (const char *p = from; p < to; p++) {
+        if (*p == '\0' || (unsigned char)*p >= 0x80) {
+            uint32_t rune;
+            lx->is_line_lost = !keeps_line && p != from;
+            check_ahead(lx, p);
+            p += utf8_decode(str_make(p, (size_t)(lx->end - p)), &rune) - 1;
+        }
+    }
+    lx->is_line_lost = was_line_lost;
+}
+
 static const char *skip_space(const struct lexer *lx, const char *p)
 {
     while (p < lx->end) {
@@ -207,6 +223,7 @@ static int scan_range(struct lexer *lx, struct lexer_value *ret)
 {
     const char *from = lx->cursor;
     const char *close = memchr(from, ']', (size_t)(lx->end - from));
+    check_skipped(lx, from, close == NULL ? lx->end : close, false);
     lx->is_line_lost = true;
     if (close == NULL) {
         lx->cursor = lx->end;
@@ -273,6 +290,7 @@ static size_t skip_quoted(struct lexer *lx, char quote)
 static void skip_raw(struct lexer *lx)
 {
     const char *close = memchr(lx->cursor, '`', (size_t)(lx->end - lx->cursor));
+    check_skipped(lx, lx->cursor, close == NULL ? lx->end : close, true);
     if (close == NULL) {
         lexer_error(lx, "literal not terminated");
     }
@@ -329,12 +347,15 @@ static int finish_string(struct lexer *lx, const char *from, struct lexer_value 
 static void skip_line(struct lexer *lx)
 {
     const char *newline = memchr(lx->cursor, '\n', (size_t)(lx->end - lx->cursor));
-    lx->cursor = newline == NULL ? lx->end : newline;
+    newline = newline == NULL ? lx->end : newline;
+    check_skipped(lx, lx->cursor, newline, false);
+    lx->cursor = newline;
 }
 
 static void skip_block_comment(struct lexer *lx)
 {
     const char *close = memmem(lx->cursor, (size_t)(lx->end - lx->cursor), "*/", 2);
+    check_skipped(lx, lx->cursor, close == NULL ? lx->end : close, true);
     if (close == NULL) {
         lexer_error(lx, "comment not terminated");
     }

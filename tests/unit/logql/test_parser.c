@@ -67,6 +67,18 @@ Test(logql_parser, reports_tokens_of_two_characters_on_line_0)
     refuses(logql_parse, "", "parse error : syntax error: unexpected $end");
 }
 
+Test(logql_parser, refuses_bytes_that_are_no_utf8)
+{
+    refuses(logql_parse, "{a=\"b\"} # x\xff",
+            "parse error at line 0, col 9: invalid UTF-8 encoding");
+    refuses(logql_parse, "{a=\"\xc3\"}", "parse error at line 1, col 4: invalid UTF-8 encoding");
+    refuses(logql_parse, "{a=\"b\"}\xff", "parse error at line 1, col 7: invalid UTF-8 encoding");
+    refuses(logql_parse, "{a=\"b\"}  \xff", "parse error at line 0, col 7: invalid UTF-8 encoding");
+    struct expr *e = parse("{a=\"\\xff\"}");
+    cr_expect(str_eq(e->log.matchers[0]->value, STR("\xff")));
+    logql_release(e);
+}
+
 Test(logql_parser, puts_a_malformed_regex_before_a_syntax_error)
 {
     refuses(logql_parse, "{a=~\"[x\"} nonsense",
