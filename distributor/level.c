@@ -3,6 +3,10 @@
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
+#ifdef __x86_64__
+#include <immintrin.h>
+#define LEVEL_AVX2 /* chosen at run time */
+#endif
 
 #include "base/gofmt.h"
 #include "base/mem.h"
@@ -196,38 +200,61 @@ static const char *skip_quoted(const char *p, const char *end)
     return NULL;
 }
 
+/* The first '=' or '"' at or after p, `end` if none; with `blanks` also the first byte up to ' '.
+ */
+static inline const char *find_special(const char *p, const char *end, bool blanks)
+{
+#ifdef __SSE2__
+    const __m128i equals = _mm_set1_epi8('='), quote = _mm_set1_epi8('"');
+    const __m128i blank = _mm_set1_epi8(blanks ? ' ' : '=');
+    for (; p + 16 <= end; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(v, equals), _mm_cmpeq_epi8(v, quote));
+        if (blanks)
+            hit = _mm_or_si128(hit, _mm_cmpeq_epi8(_mm_min_epu8(v, blank), v));
+        unsigned mask = (unsigned)_mm_movemask_epi8(hit);
+        if (mask != 0)
+            return p + __builtin_ctz(mask);
+    }
+#endif
+    while (p < end && *p != '=' && *p != '"' && !(blanks && (unsigned char)*p <= ' '))
+        p++;
+    return p;
+}
+
+/* The value behind an '=' at p; *next moves behind it.  False if it is malformed. */
+static bool logfmt_value(const char *p, const char *end, str *ret, const char **next)
+{
+    if (p < end && *p == '"') {
+        *next = skip_quoted(p, end);
+        if (*next == NULL)
+            return false;
+        *ret = str_make(p + 1, (size_t)(*next - p) - 2);
+        return true;
+    }
+    *next = find_special(p, end, true);
+    *ret = str_make(p, (size_t)(*next - p));
+    return *next == end || (unsigned char)**next <= ' ';
+}
+
 /* The value of the field that comes first in the settings; what follows a malformed pair is not
- * looked at, as Loki's decoder stops there. */
+ * looked at, as Loki's decoder stops there.  Keys without a value are passed over unseen: only
+ * '=' and '"' are looked for. */
 static str find_in_logfmt(str line, const struct level_fields *f)
 {
     const char *p = line.ptr, *end = line.ptr + line.len;
-    str found = {NULL, 0};
+    str found = {NULL, 0}, value;
     size_t best = f->n;
     while (best > 0) {
-        while (p < end && (unsigned char)*p <= ' ')
-            p++;
-        const char *key = p;
-        while (p < end && (unsigned char)*p > ' ' && *p != '=' && *p != '"')
-            p++;
-        if (p == end || *p == '"' || (*p == '=' && p == key))
+        const char *equals = find_special(p, end, false);
+        if (equals == end || *equals == '"')
             break;
-        if (*p != '=')
-            continue; /* a key without a value */
-        str name = str_make(key, (size_t)(p - key)), value;
-        const char *from = ++p;
-        if (p < end && *p == '"') {
-            p = skip_quoted(p, end);
-            if (p == NULL)
-                break;
-            value = str_make(from + 1, (size_t)(p - from) - 2);
-        } else {
-            while (p < end && (unsigned char)*p > ' ' && *p != '=' && *p != '"')
-                p++;
-            if (p < end && (*p == '=' || *p == '"'))
-                break;
-            value = str_make(from, (size_t)(p - from));
-        }
-        size_t i = field_nocase(f, name);
+        const char *key = equals;
+        while (key > p && (unsigned char)key[-1] > ' ')
+            key--;
+        if (key == equals || !logfmt_value(equals + 1, end, &value, &p))
+            break;
+        size_t i = field_nocase(f, str_make(key, (size_t)(equals - key)));
         if (i < best) {
             best = i;
             found = value;
@@ -263,25 +290,66 @@ static enum word_rank word_at(const char *p, const char *end, enum word_rank bel
 {
     str rest = str_make(p, (size_t)(end - p));
     for (size_t i = 0; i < ARRAY_LEN(words) && words[i].rank < below; i++)
-        if (*p == words[i].text.ptr[0] && str_has_prefix(rest, words[i].text))
+        if (p[0] == words[i].text.ptr[0] && str_has_prefix(rest, words[i].text))
             return words[i].rank;
     return below;
 }
 
+/* First, second and third letters of the words, in this order: in(fo), er(r..), wa(rn), cr(itical),
+ * de(bug).  The vector code looks for all three, in any case; few places pass. */
+#define WORD_TRIPLES(XX)                                                                           \
+    XX('i', 'n', 'f') XX('e', 'r', 'r') XX('w', 'a', 'r') XX('c', 'r', 'i') XX('d', 'e', 'b')
+
 #ifdef __SSE2__
-/* Bit i is set where one of the words may begin: its first two letters, in any case, are there. */
-static unsigned maybe_words(const char *p)
+#define STEP 16
+/* Bit i is set where one of the words may begin. */
+static inline unsigned maybe_words(const char *p)
 {
     const __m128i fold = _mm_set1_epi8(0x20);
     __m128i a = _mm_or_si128(_mm_loadu_si128((const __m128i *)(const void *)p), fold);
     __m128i b = _mm_or_si128(_mm_loadu_si128((const __m128i *)(const void *)(p + 1)), fold);
-#define IS(v, c) _mm_cmpeq_epi8((v), _mm_set1_epi8(c))
-    __m128i r = _mm_and_si128(IS(b, 'r'), _mm_or_si128(IS(a, 'e'), IS(a, 'c')));
-    __m128i in = _mm_and_si128(IS(a, 'i'), IS(b, 'n'));
-    __m128i wa = _mm_and_si128(IS(a, 'w'), IS(b, 'a'));
-    __m128i de = _mm_and_si128(IS(a, 'd'), IS(b, 'e'));
-#undef IS
-    return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(r, in), _mm_or_si128(wa, de)));
+    __m128i c = _mm_or_si128(_mm_loadu_si128((const __m128i *)(const void *)(p + 2)), fold);
+    __m128i hit = _mm_setzero_si128();
+#define XX(x, y, z)                                                                                \
+    hit = _mm_or_si128(hit, _mm_and_si128(_mm_cmpeq_epi8(a, _mm_set1_epi8(x)),                     \
+                                          _mm_and_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8(y)),       \
+                                                        _mm_cmpeq_epi8(c, _mm_set1_epi8(z)))));
+    WORD_TRIPLES(XX)
+#undef XX
+    return (unsigned)_mm_movemask_epi8(hit);
+}
+#endif
+
+#ifdef LEVEL_AVX2
+#define WIDE_STEP 32
+__attribute__((target("avx2"))) static inline unsigned maybe_words_wide(const char *p)
+{
+    const __m256i fold = _mm256_set1_epi8(0x20);
+    __m256i a = _mm256_or_si256(_mm256_loadu_si256((const __m256i *)(const void *)p), fold);
+    __m256i b = _mm256_or_si256(_mm256_loadu_si256((const __m256i *)(const void *)(p + 1)), fold);
+    __m256i c = _mm256_or_si256(_mm256_loadu_si256((const __m256i *)(const void *)(p + 2)), fold);
+    __m256i hit = _mm256_setzero_si256();
+#define XX(x, y, z)                                                                                \
+    hit = _mm256_or_si256(                                                                         \
+        hit, _mm256_and_si256(_mm256_cmpeq_epi8(a, _mm256_set1_epi8(x)),                           \
+                              _mm256_and_si256(_mm256_cmpeq_epi8(b, _mm256_set1_epi8(y)),          \
+                                               _mm256_cmpeq_epi8(c, _mm256_set1_epi8(z)))));
+    WORD_TRIPLES(XX)
+#undef XX
+    return (unsigned)_mm256_movemask_epi8(hit);
+}
+
+/* As far as whole vectors reach; *at moves to the first byte not looked at. */
+__attribute__((target("avx2"))) static enum word_rank find_words_wide(const char **at,
+                                                                      const char *end)
+{
+    enum word_rank rank = WORD_NONE;
+    const char *p = *at;
+    for (; p + WIDE_STEP + 2 <= end && rank != WORD_INFO; p += WIDE_STEP)
+        for (unsigned mask = maybe_words_wide(p); mask != 0; mask &= mask - 1)
+            rank = word_at(p + __builtin_ctz(mask), end, rank);
+    *at = p;
+    return rank;
 }
 #endif
 
@@ -289,13 +357,14 @@ static enum level find_word(str line)
 {
     const char *p = line.ptr, *end = line.ptr + line.len;
     enum word_rank rank = WORD_NONE;
+#ifdef LEVEL_AVX2
+    if (__builtin_cpu_supports("avx2"))
+        rank = find_words_wide(&p, end);
+#endif
 #ifdef __SSE2__
-    for (; p + 17 <= end; p += 16)
-        for (unsigned mask = maybe_words(p); mask != 0; mask &= mask - 1) {
+    for (; p + STEP + 2 <= end && rank != WORD_INFO; p += STEP)
+        for (unsigned mask = maybe_words(p); mask != 0; mask &= mask - 1)
             rank = word_at(p + __builtin_ctz(mask), end, rank);
-            if (rank == WORD_INFO)
-                return LEVEL_INFO;
-        }
 #endif
     for (; p < end && rank != WORD_INFO; p++)
         rank = word_at(p, end, rank);
@@ -310,7 +379,7 @@ str level_from_line(const struct level_fields *f, str line)
         int depth =
             f->json_depth <= 0 ? JSON_LEVEL_DEPTH_MAX : MIN(f->json_depth, JSON_LEVEL_DEPTH_MAX);
         find_in_object(&j, f, depth, &value);
-    } else if (line.len > 0 && memchr(line.ptr, '=', line.len) != NULL) {
+    } else {
         value = find_in_logfmt(line, f);
     }
     enum level level = value.ptr == NULL ? LEVEL_UNKNOWN : level_of_value(value);
