@@ -594,6 +594,19 @@ static void walk_template(struct exec *x, struct tval dot, const struct tnode *n
     x->n_vars = mark;
 }
 
+/* {{.name}}, by far the most frequent action, on a label that is a string. */
+static bool print_label(struct exec *x, const struct tval *dot, const struct tnode *n)
+{
+    const struct tnode *field = n->label;
+    struct tval v;
+    if (field == NULL || dot->type != TVAL_ROOT ||
+        !x->ctx->source->get(x->ctx->user, field->idents.items[0], &v) || v.type != TVAL_STRING)
+        return false;
+    if (!buf_append_str(x->out, v.s))
+        fail_limit(x, "the output is too large");
+    return true;
+}
+
 static enum flow walk(struct exec *x, struct tval dot, const struct tnode *n)
 {
     enum flow flow = FLOW_NEXT;
@@ -611,6 +624,8 @@ static enum flow walk(struct exec *x, struct tval dot, const struct tnode *n)
             flow = walk(x, dot, n->kids.items[i]);
         break;
     case TNODE_ACTION:
+        if (print_label(x, &dot, n))
+            break;
         v = eval_pipeline(x, dot, n->pipe);
         if (x->rc == 0 && n->pipe->decl.len == 0)
             print(x, v);

@@ -46,6 +46,7 @@ struct tnode {
     VEC(struct tnode *) decl; /* PIPE: the variables it sets */
     bool is_assign;           /* PIPE: = rather than := */
     struct tnode *pipe, *list, *else_list; /* ACTION, IF, RANGE, WITH, TEMPLATE */
+    struct tnode *label; /* ACTION: the FIELD, if it is {{.name}} and nothing else */
 };
 
 /* A named template; the first is the main one. */

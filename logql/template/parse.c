@@ -593,6 +593,16 @@ static struct tnode *template_control(struct parser *p)
     return n->pipe != NULL ? n : NULL;
 }
 
+/* The field of a pipeline that is .name and nothing else, NULL for any other. */
+static struct tnode *plain_label(const struct tnode *pipe)
+{
+    const struct tnode *cmd = pipe->kids.items[0];
+    struct tnode *n = cmd->kids.items[0];
+    bool plain = pipe->kids.len == 1 && pipe->decl.len == 0 && cmd->kids.len == 1 &&
+                 n->kind == TNODE_FIELD && n->idents.len == 1;
+    return plain ? n : NULL;
+}
+
 static struct tnode *action(struct parser *p)
 {
     const struct tlex_token *t = next_word(p);
@@ -621,7 +631,10 @@ static struct tnode *action(struct parser *p)
     p->at--;
     struct tnode *n = new_node(p, TNODE_ACTION, peek(p)->pos);
     n->pipe = pipeline(p, "command", TLEX_RIGHT_DELIM);
-    return n->pipe != NULL ? n : NULL;
+    if (n->pipe == NULL)
+        return NULL;
+    n->label = plain_label(n->pipe);
+    return n;
 }
 
 static struct tnode *text_or_action(struct parser *p)
