@@ -60,7 +60,7 @@ static int run(int argc, char **argv, struct promtail_config *config, struct are
         return 1;
     print_config(config);
     if (promtail_config_check(config, &err) != 0) {
-        log_error("promtail", "error creating promtail", LOG_C("error", err.text));
+        fprintf(stderr, "error creating promtail: %s\n", err.text);
         return 1;
     }
     return promtail_run(argc, argv, config, arena);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -100,8 +101,10 @@ int positions_load(struct positions *p, const struct positions_config *config, s
         rc = 0;
         goto out;
     }
+    struct stat st;
     if (rc != 0) {
-        error_set(err, rc, "%s", why.text);
+        bool is_dir = stat(config->filename, &st) == 0 && S_ISDIR(st.st_mode);
+        error_set(err, rc, is_dir ? "read %s: is a directory" : "%s: %s", config->filename, why.text);
         goto out;
     }
     if (is_damaged(buf_str(&text))) {
