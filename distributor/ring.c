@@ -6,9 +6,9 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/duration.h"
-#include "base/gotime.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/rfc3339.h"
 #include "proto/json_writer.h"
 
 struct token {
@@ -208,7 +208,7 @@ void ring_print_json(const struct ring *r, int64_t now_ns, struct buf *out)
         jsonw_string(&w, one->addr);
         jsonw_key_c(&w, "timestamp");
         buf_reset(&text);
-        gotime_append_rfc3339(&text, heartbeat(one, now_ns));
+        rfc3339_append(&text, heartbeat(one, now_ns));
         jsonw_string(&w, buf_str(&text));
         jsonw_key_c(&w, "zone");
         jsonw_string(&w, one->zone);
