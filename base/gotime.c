@@ -229,38 +229,3 @@ bool gotime_append(struct buf *b, const struct gotime *t)
 {
     return gotime_format(b, STR("2006-01-02 15:04:05.999999999 -0700 MST"), t);
 }
-
-static char *put_digits(char *p, int v, int width)
-{
-    for (int i = width - 1; i >= 0; i--, v /= 10)
-        p[i] = (char)('0' + v % 10);
-    return p + width;
-}
-
-bool gotime_append_rfc3339(struct buf *b, int64_t unix_ns)
-{
-    struct gotime t = gotime_from_ns(unix_ns, NULL);
-    int64_t days = civil_floor_div(t.s, DAY_S);
-    int second = (int)(t.s - days * DAY_S);
-    struct civil d = civil_from_days(days);
-    char text[40], *p = text;
-    p = put_digits(p, (int)d.year, 4); /* 1677 .. 2262 */
-    *p++ = '-';
-    p = put_digits(p, d.month, 2);
-    *p++ = '-';
-    p = put_digits(p, d.day, 2);
-    *p++ = 'T';
-    p = put_digits(p, second / 3600, 2);
-    *p++ = ':';
-    p = put_digits(p, second / 60 % 60, 2);
-    *p++ = ':';
-    p = put_digits(p, second % 60, 2);
-    if (t.ns != 0) {
-        *p++ = '.';
-        p = put_digits(p, t.ns, 9);
-        while (p[-1] == '0')
-            p--;
-    }
-    *p++ = 'Z';
-    return buf_append(b, text, (size_t)(p - text));
-}

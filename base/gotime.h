@@ -1,7 +1,7 @@
 /* base/gotime.h - moments in time, written and read with Go's layouts (2006-01-02T15:04:05Z07:00).
  *
- * Values are copied freely; a zone that a value points to must outlive it.  Pure functions, any
- * thread.  The zone NULL is UTC. */
+ * RFC 3339 has its own, faster functions in base/rfc3339.h.  Values are copied freely; a zone that
+ * a value points to must outlive it.  Pure functions, any thread.  The zone NULL is UTC. */
 #pragma once
 #include "base/buf.h"
 #include "base/civil.h"
@@ -50,14 +50,8 @@ struct gotime gotime_date(int64_t year, int month, int64_t day, int64_t hour, in
 bool gotime_format(struct buf *b, str layout, const struct gotime *t);
 /* Appends t.String(): 2006-01-02 15:04:05.999999999 -0700 MST. */
 bool gotime_append(struct buf *b, const struct gotime *t);
-/* Appends a time in UTC as RFC3339Nano; much faster than gotime_format. */
-bool gotime_append_rfc3339(struct buf *b, int64_t unix_ns);
-
 /* time.Parse(layout, value) with `local` as the zone of this machine; a value that names no zone is
  * in `zone` (time.ParseInLocation: pass the same twice).  Returns 0 or E_PARSE with Go's text:
  * parsing time "x" as "2006": cannot parse "x" as "2006". */
 int gotime_parse(str layout, str value, const struct tzone *zone, const struct tzone *local,
                  struct gotime *ret, struct error *err);
-/* RFC 3339 with or without a fraction, to unix ns.  False if it is anything else or does not fit.
- */
-bool gotime_parse_rfc3339(str value, int64_t *ret_unix_ns);

@@ -2,6 +2,7 @@
 
 #include "base/civil.h"
 #include "base/clock.h"
+#include "base/gotime.h"
 
 /* n digits at s.ptr + at; -1 if they are not all there. */
 static int number(str s, size_t at, size_t n)
@@ -54,7 +55,8 @@ static size_t parse_fraction(str s, size_t at, int64_t *ret_ns)
     return at;
 }
 
-bool rfc3339_parse(str s, int64_t *ret_ns)
+/* The spelling nearly all times have. */
+static bool parse_strict(str s, int64_t *ret_s, int64_t *ret_fraction_ns)
 {
     int year = number(s, 0, 4), month = number(s, 5, 2), day = number(s, 8, 2);
     int hour = number(s, 11, 2), minute = number(s, 14, 2), second = number(s, 17, 2);
@@ -64,14 +66,25 @@ bool rfc3339_parse(str s, int64_t *ret_ns)
     if (year < 0 || month < 1 || month > 12 || day < 1 || day > civil_month_days(year, month) ||
         hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59)
         return false;
-    int64_t fraction, zone;
-    size_t at = parse_fraction(s, 19, &fraction);
+    int64_t zone;
+    size_t at = parse_fraction(s, 19, ret_fraction_ns);
     if (!parse_zone(s, at, &zone))
         return false;
-    int64_t seconds = civil_to_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
-    int64_t ns;
-    if (__builtin_mul_overflow(seconds - zone, NS_PER_S, &ns) ||
-        __builtin_add_overflow(ns, fraction, &ns))
+    *ret_s = civil_to_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - zone;
+    return true;
+}
+
+bool rfc3339_parse(str s, int64_t *ret_ns)
+{
+    int64_t seconds, fraction, ns;
+    if (!parse_strict(s, &seconds, &fraction)) { /* Go also takes an hour of one digit */
+        struct gotime t;
+        if (gotime_parse(GOTIME_RFC3339_NANO, s, NULL, NULL, &t, NULL) != 0)
+            return false;
+        seconds = t.s;
+        fraction = t.ns;
+    }
+    if (__builtin_mul_overflow(seconds, NS_PER_S, &ns) || __builtin_add_overflow(ns, fraction, &ns))
         return false;
     *ret_ns = ns;
     return true;

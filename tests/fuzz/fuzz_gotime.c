@@ -1,6 +1,7 @@
 /* links: base */
 /* The first line is the layout, the second the value; the rest a TZif file. */
 #include "base/gotime.h"
+#include "base/rfc3339.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,8 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         gotime_format(&b, layout, &t);
         gotime_append(&b, &t);
     }
-    if (gotime_parse_rfc3339(value, &ns))
-        gotime_append_rfc3339(&b, ns);
+    if (rfc3339_parse(value, &ns))
+        rfc3339_append(&b, ns);
     buf_deinit(&b);
     tzone_free(zone);
     return 0;

@@ -1,5 +1,6 @@
 /* Layouts, zones and RFC 3339: golden/gostyle/times.txt was printed by Go. */
 #include "base/gotime.h"
+#include "base/rfc3339.h"
 #include "tests/support/golden.h"
 
 static const char *const zone_names[] = {"UTC", "Europe/Berlin", "America/New_York",
@@ -15,13 +16,13 @@ static void answer(char kind, const struct tzone *zone, str layout, str value, s
         t = gotime_from_unix(at[0], at[1], zone);
         gotime_format(b, layout, &t);
     } else if (kind == 'r') {
-        if (!gotime_parse_rfc3339(value, &at[0])) {
+        if (!rfc3339_parse(value, &at[0])) {
             buf_append_c(b, "bad");
             return;
         }
         buf_append_i64(b, at[0]);
         buf_append_char(b, ' ');
-        gotime_append_rfc3339(b, at[0]);
+        rfc3339_append(b, at[0]);
     } else if (gotime_parse(layout, value, zone, zone, &t, &err) == 0) {
         gotime_append(b, &t);
         buf_append_char(b, '|');
