@@ -39,6 +39,8 @@ struct merge {
     VEC(struct labels) meta;
     struct buf text;
     VEC(uint64_t) seen; /* hashes of the lines of one time */
+    /* Where a hash stands in `seen`, from a few lines on: open addressing, index + 1, 0 is free. */
+    VEC(uint32_t) slots;
 };
 
 struct merge *merge_new(void)
@@ -62,6 +64,7 @@ void merge_free(struct merge *m)
     VEC_FREE(&m->meta_of);
     VEC_FREE(&m->meta);
     VEC_FREE(&m->seen);
+    VEC_FREE(&m->slots);
     buf_deinit(&m->text);
     mem_free(m);
 }
@@ -183,17 +186,59 @@ static void advance(struct merge_input *in, uint32_t to)
         in->is_open = false;
 }
 
+#define MERGE_SLOTS_FROM 16 /* lines of one time at which looking through all of them ends */
+
+static void put_slot(struct merge *m, uint32_t index)
+{
+    size_t mask = m->slots.len - 1, at = m->seen.items[index] & mask;
+    while (m->slots.items[at] != 0)
+        at = (at + 1) & mask;
+    m->slots.items[at] = index + 1;
+}
+
+/* Keeps at least as many slots free as are taken. */
+static void grow_slots(struct merge *m)
+{
+    size_t n = MAX(m->slots.len * 2, (size_t)MERGE_SLOTS_FROM * 4);
+    m->slots.len = 0;
+    while (m->slots.len < n)
+        VEC_PUSH(&m->slots, 0);
+    for (uint32_t i = 0; i < m->seen.len; i++)
+        put_slot(m, i);
+}
+
+static void remember(struct merge *m, uint64_t hash)
+{
+    VEC_PUSH(&m->seen, hash);
+    if (m->seen.len < MERGE_SLOTS_FROM)
+        return;
+    if (m->slots.len < m->seen.len * 2)
+        grow_slots(m);
+    else
+        put_slot(m, (uint32_t)m->seen.len - 1);
+}
+
+static bool is_line(const struct merge *m, size_t at, str line)
+{
+    size_t from = m->line_at.items[at];
+    size_t to = at + 1 < m->line_at.len ? m->line_at.items[at + 1] : m->text.len;
+    return str_eq(line, str_make(m->text.ptr + from, to - from - 1));
+}
+
 /* True if one of the first n_seen lines of this time, of earlier blocks, is the same. */
 static bool is_duplicate(const struct merge *m, size_t first_entry, size_t n_seen, uint64_t hash,
                          str line)
 {
-    for (size_t i = 0; i < n_seen; i++) {
-        if (m->seen.items[i] != hash)
-            continue;
-        size_t at = first_entry + i;
-        size_t from = m->line_at.items[at];
-        size_t to = at + 1 < m->line_at.len ? m->line_at.items[at + 1] : m->text.len;
-        if (str_eq(line, str_make(m->text.ptr + from, to - from - 1)))
+    if (m->slots.len == 0) {
+        for (size_t i = 0; i < n_seen; i++)
+            if (m->seen.items[i] == hash && is_line(m, first_entry + i, line))
+                return true;
+        return false;
+    }
+    size_t mask = m->slots.len - 1;
+    for (size_t at = hash & mask; m->slots.items[at] != 0; at = (at + 1) & mask) {
+        size_t i = m->slots.items[at] - 1;
+        if (i < n_seen && m->seen.items[i] == hash && is_line(m, first_entry + i, line))
             return true;
     }
     return false;
@@ -203,7 +248,7 @@ static bool is_duplicate(const struct merge *m, size_t first_entry, size_t n_see
 static int append_ties(struct merge *m, int64_t t)
 {
     size_t first_entry = m->ts.len;
-    m->seen.len = 0;
+    m->seen.len = m->slots.len = 0;
     for (;;) {
         struct merge_input *in = NULL;
         for (size_t i = 0; i < m->inputs.len; i++) {
@@ -226,7 +271,7 @@ static int append_ties(struct merge *m, int64_t t)
             int rc = append_entries(m, in, i, i + 1);
             if (rc != 0)
                 return rc;
-            VEC_PUSH(&m->seen, hash);
+            remember(m, hash);
         }
         advance(in, i);
     }

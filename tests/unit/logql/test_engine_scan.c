@@ -146,15 +146,15 @@ Test(logql_engine_scan, different_lines_of_one_time_all_stay_when_merged)
 {
     struct fake_source_params p = {.layout = FAKE_REPLICAS, .block_entries = 4};
     struct fake_source *f = fake_source_new(&p);
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 400; i++) {
         char line[32];
         snprintf(line, sizeof line, "line %d", i);
         fake_source_add(f, "{a=\"x\"}", 5, line, NULL);
     }
     struct scan s = opened(&f, 1, 0, 10);
     struct engine_stats stats = {0};
-    cr_assert_eq(read_all(&s, BLOCK_LINES, &stats), 40);
-    cr_assert_eq(stats.duplicates, 40);
+    cr_assert_eq(read_all(&s, BLOCK_LINES, &stats), 400);
+    cr_assert_eq(stats.duplicates, 400);
     scan_close(&s);
     fake_source_free(f);
 }
