@@ -47,7 +47,7 @@ static int f_list(struct template_call *c, struct tval *args, int n, struct tval
 static int f_first(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
-    struct tlist *l;
+    struct tlist *l = NULL;
     int rc = take_list(c, &args[0], "first", &l);
     if (rc == 0)
         *ret = l->len > 0 ? l->items[0] : tval_nil();
@@ -57,7 +57,7 @@ static int f_first(struct template_call *c, struct tval *args, int n, struct tva
 static int f_last(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
-    struct tlist *l;
+    struct tlist *l = NULL;
     int rc = take_list(c, &args[0], "last", &l);
     if (rc == 0)
         *ret = l->len > 0 ? l->items[l->len - 1] : tval_nil();
@@ -67,7 +67,7 @@ static int f_last(struct template_call *c, struct tval *args, int n, struct tval
 static int f_rest(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
-    struct tlist *l;
+    struct tlist *l = NULL;
     int rc = take_list(c, &args[0], "rest", &l);
     return rc != 0 ? rc : part_of(c, l, MIN(l->len, (size_t)1), l->len, ret);
 }
@@ -75,7 +75,7 @@ static int f_rest(struct template_call *c, struct tval *args, int n, struct tval
 static int f_initial(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
-    struct tlist *l;
+    struct tlist *l = NULL;
     int rc = take_list(c, &args[0], "initial", &l);
     return rc != 0 ? rc : part_of(c, l, 0, l->len > 0 ? l->len - 1 : 0, ret);
 }
@@ -83,7 +83,7 @@ static int f_initial(struct template_call *c, struct tval *args, int n, struct t
 static int f_reverse(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
-    struct tlist *l;
+    struct tlist *l = NULL;
     int rc = take_list(c, &args[0], "reverse", &l);
     if (rc == 0)
         rc = part_of(c, l, 0, l->len, ret);
@@ -95,7 +95,7 @@ static int f_reverse(struct template_call *c, struct tval *args, int n, struct t
 static int f_append(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
-    struct tlist *l;
+    struct tlist *l = NULL;
     int rc = take_list(c, &args[0], "push", &l);
     if (rc == 0)
         rc = new_list(c, l->len + 1, TLIST_ANY, ret);
@@ -107,7 +107,7 @@ static int f_append(struct template_call *c, struct tval *args, int n, struct tv
 static int f_prepend(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
-    struct tlist *l;
+    struct tlist *l = NULL;
     int rc = take_list(c, &args[0], "prepend", &l);
     if (rc == 0)
         rc = new_list(c, l->len + 1, TLIST_ANY, ret);
@@ -119,7 +119,7 @@ static int f_prepend(struct template_call *c, struct tval *args, int n, struct t
 static int f_concat(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     size_t len = 0, at = 0;
-    struct tlist *l;
+    struct tlist *l = NULL;
     int rc = 0;
     for (int i = 0; rc == 0 && i < n; i++) {
         rc = take_list(c, &args[i], "concat", &l);
@@ -179,7 +179,7 @@ static bool is_something(const struct tlist *kept, const struct tval *item, cons
 static int f_uniq(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
-    struct tlist *l;
+    struct tlist *l = NULL;
     int rc = take_list(c, &args[0], "uniq", &l);
     if (rc == 0 && l->len > 10000) /* the search is quadratic, as sprig's */
         return E_LIMIT;
@@ -188,7 +188,7 @@ static int f_uniq(struct template_call *c, struct tval *args, int n, struct tval
 
 static int f_without(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
-    struct tlist *l;
+    struct tlist *l = NULL;
     int rc = take_list(c, &args[0], "without", &l);
     return rc != 0 ? rc : filter(c, l, args + 1, n - 1, is_not_among, ret);
 }
@@ -196,7 +196,7 @@ static int f_without(struct template_call *c, struct tval *args, int n, struct t
 static int f_compact(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
-    struct tlist *l;
+    struct tlist *l = NULL;
     int rc = take_list(c, &args[0], "compact", &l);
     return rc != 0 ? rc : filter(c, l, NULL, 0, is_something, ret);
 }
@@ -204,7 +204,7 @@ static int f_compact(struct template_call *c, struct tval *args, int n, struct t
 static int f_has(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
-    struct tlist *l;
+    struct tlist *l = NULL;
     *ret = tval_bool(false);
     if (args[1].type == TVAL_NIL)
         return 0;
@@ -217,7 +217,7 @@ static int f_has(struct template_call *c, struct tval *args, int n, struct tval 
 /* slice list [from [to]] */
 static int f_slice(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
-    struct tlist *l;
+    struct tlist *l = NULL;
     if (args[0].type != TVAL_LIST)
         return template_call_fail(c, "list should be type of slice or array but %s",
                                   tval_kind_name(&args[0]));
@@ -239,7 +239,7 @@ static int f_slice(struct template_call *c, struct tval *args, int n, struct tva
 static int f_chunk(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
-    struct tlist *l;
+    struct tlist *l = NULL;
     int rc = take_list(c, &args[1], "chunk", &l);
     if (rc != 0)
         return rc;
