@@ -21,7 +21,7 @@ int lz4_put(struct buf *out, str raw, bool *ret_is_plain)
 
 int lz4_get(struct buf *out, str block, size_t raw_len)
 {
-    if (block.len > LZ4_MAX_INPUT_SIZE || raw_len > LZ4_MAX_INPUT_SIZE ||
+    if (raw_len == 0 || block.len > LZ4_MAX_INPUT_SIZE || raw_len > LZ4_MAX_INPUT_SIZE ||
         raw_len > block.len * EXPANSION_MAX)
         return E_CORRUPT;
     if (!buf_reserve(out, raw_len))

@@ -207,7 +207,6 @@ static void admit_entries(struct push *p, const struct stream *s, struct push_st
         return;
     struct entry *kept = ARENA_ARRAY(&p->arena, struct entry, ps->n_entries);
     size_t n = 0;
-    uint64_t bytes = 0;
     struct refusals r;
     refusals_init(&r, p);
     struct buf reason;
@@ -231,7 +230,6 @@ static void admit_entries(struct push *p, const struct stream *s, struct push_st
             buf_append_c(&reason, "line too long");
         }
         refusals_add(&r, e->ts_ns, buf_str(&reason));
-        bytes += e->line.len;
         count_refused(p, is_late ? "too_far_behind" : "line_too_long", 1, e->line.len);
     }
     refusals_end(&r, p, ps, E_TOO_OLD, 400);
