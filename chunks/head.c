@@ -167,26 +167,31 @@ static void set_remember(struct head *h, unsigned place, uint32_t index, size_t 
     h->recent[0].at = (uint32_t)at;
 }
 
-/* Index of the entry's set, adding it if it is new (room is reserved). */
-static uint32_t set_index(struct head *h, const struct labels *ls)
+/* Index of a set that is there already; UINT32_MAX if it is not. */
+static uint32_t set_find(struct head *h, const struct labels *ls, uint64_t *ret_hash)
 {
     unsigned n_recent = MIN(h->n_sets, HEAD_RECENT_SETS);
     for (unsigned i = 0; i < n_recent; i++)
         if (set_is(h, h->recent[i].at, ls)) {
             uint32_t index = h->recent[i].index;
-            set_remember(h, i, index, h->recent[i].at);
+            if (i > 0)
+                set_remember(h, i, index, h->recent[i].at);
             return index;
         }
-    uint64_t hash = labels_hash(ls);
-    void *slot = u64map_get(&h->set_by_hash, hash);
-    if (slot != NULL && set_is(h, SET_AT(slot), ls)) {
-        set_remember(h, n_recent == HEAD_RECENT_SETS ? n_recent - 1 : n_recent, SET_INDEX(slot),
-                     SET_AT(slot));
-        return SET_INDEX(slot);
-    }
-    set_remember(h, n_recent == HEAD_RECENT_SETS ? n_recent - 1 : n_recent, h->n_sets, h->sets_len);
-    if (slot == NULL && h->set_by_hash.len < SETS_HASH_MAX)
+    *ret_hash = labels_hash(ls);
+    void *slot = u64map_get(&h->set_by_hash, *ret_hash);
+    if (slot == NULL || !set_is(h, SET_AT(slot), ls))
+        return UINT32_MAX;
+    set_remember(h, HEAD_RECENT_SETS - 1, SET_INDEX(slot), SET_AT(slot));
+    return SET_INDEX(slot);
+}
+
+/* Adds a set; room is reserved. */
+static uint32_t set_add(struct head *h, const struct labels *ls, uint64_t hash)
+{
+    if (h->set_by_hash.len < SETS_HASH_MAX && u64map_get(&h->set_by_hash, hash) == NULL)
         u64map_put(&h->set_by_hash, hash, SET_SLOT(h->n_sets, h->sets_len));
+    set_remember(h, MIN(h->n_sets, HEAD_RECENT_SETS - 1), h->n_sets, h->sets_len);
     struct buf out;
     buf_init(&out, BUF_NO_LIMIT);
     out.ptr = h->rows->sets + h->sets_len;
@@ -201,8 +206,14 @@ int head_append(struct head *h, const struct entry *e)
     bool unsure = false;
     if (h->n > 0 && e->ts_ns == h->max_ns && h->is_sorted && is_duplicate(h, e, &unsure))
         return E_EXISTS;
-    if (!rows_reserve(h, e->line.len, sets_size(&e->meta)))
+    uint64_t hash = 0;
+    uint32_t set = set_find(h, &e->meta, &hash);
+    if (!rows_reserve(h, e->line.len, set == UINT32_MAX ? sets_size(&e->meta) : 0))
         return E_NO_MEMORY;
+    if (set == UINT32_MAX) {
+        set = set_add(h, &e->meta, hash);
+        h->has_meta |= sets_is_rich(&e->meta);
+    }
     struct head_rows *r = h->rows;
     if (h->n == 0) {
         h->min_ns = h->max_ns = e->ts_ns;
@@ -218,9 +229,8 @@ int head_append(struct head *h, const struct entry *e)
     h->text_len += e->line.len;
     r->text[h->text_len++] = '\n';
     r->line_at[i + 1] = (uint32_t)h->text_len;
-    r->meta_of[i] = set_index(h, &e->meta);
+    r->meta_of[i] = set;
     h->meta_bytes += sets_text_bytes(&e->meta);
-    h->has_meta |= sets_is_rich(&e->meta);
     h->n++;
     return 0;
 }

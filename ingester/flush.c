@@ -408,6 +408,8 @@ int flusher_start(struct ingester *ing)
     pthread_cond_init(&f->wake, NULL);
     pthread_cond_init(&f->finished, NULL);
     f->has_thread = pthread_create(&f->thread, NULL, flusher_main, ing) == 0;
+    if (f->has_thread)
+        pthread_setname_np(f->thread, "loge-flush");
     return f->has_thread ? 0 : E_NO_MEMORY;
 }
 

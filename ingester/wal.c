@@ -239,7 +239,9 @@ int wal_open(const struct wal_config *config, struct wal **ret, struct error *er
         w->synced_to = w->end;
         w->replay_at = w->segments.items[0].from;
         w->has_thread = pthread_create(&w->thread, NULL, sync_main, w) == 0;
-        if (!w->has_thread)
+        if (w->has_thread)
+            pthread_setname_np(w->thread, "loge-wal");
+        else
             code = error_set(err, E_NO_MEMORY, "cannot start a thread");
     }
     if (code != 0) {
