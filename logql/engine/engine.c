@@ -253,7 +253,8 @@ static size_t shards_of(const struct engine_query *q, const struct leaf *leaf)
     uint64_t cost = 0;
     for (size_t i = 0; i < leaf->scan.n_units; i++)
         cost += unit_cost(&leaf->scan.units[i]);
-    size_t n = (size_t)(cost / ENGINE_SHARD_BYTES_MIN) + 1;
+    uint64_t worth = q->params.shard_bytes_min;
+    size_t n = (size_t)(cost / (worth > 0 ? worth : ENGINE_SHARD_BYTES_MIN)) + 1;
     return MIN(MIN(n, max), leaf->scan.n_units);
 }
 

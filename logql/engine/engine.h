@@ -55,6 +55,7 @@ struct engine_params {
     /* How many shards to make at most; 0: 16.  Answers do not depend on it, save the last digits of
      * float sums. */
     unsigned shards_max;
+    uint64_t shard_bytes_min; /* less work is not worth a shard of its own; 0: 2 MiB */
     /* Asked between blocks, by any shard; true ends the query.  stop_code, asked once after, says
      * why (E_CANCELED, E_TIMEOUT); NULL: E_CANCELED. */
     bool (*should_stop)(void *arg);

@@ -238,6 +238,7 @@ static void serve(const struct settings *set, struct fake_source *f)
                                   .sources = &source,
                                   .n_sources = 1,
                                   .shards_max = set->shards,
+                                  .shard_bytes_min = set->shards > 0 ? 1 : 0,
                                   .cpu_ns = clock_cpu_ns,
                                   .is_explained = set->is_explained};
         str query;

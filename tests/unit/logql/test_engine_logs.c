@@ -29,8 +29,12 @@ static void set_up(void)
 {
     fake = NULL;
     use(FAKE_PLAIN, 5);
-    params = (struct engine_params){
-        .start_ns = 0, .end_ns = 60 * S, .limit = 100, .sources = &source, .n_sources = 1};
+    params = (struct engine_params){.start_ns = 0,
+                                    .end_ns = 60 * S,
+                                    .limit = 100,
+                                    .sources = &source,
+                                    .n_sources = 1,
+                                    .shard_bytes_min = 1};
 }
 
 static void tear_down(void)

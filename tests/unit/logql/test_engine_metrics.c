@@ -33,7 +33,8 @@ static void set_up(void)
                                     .step_ns = 60 * S,
                                     .is_step_aligned = true,
                                     .sources = &source,
-                                    .n_sources = 1};
+                                    .n_sources = 1,
+                                    .shard_bytes_min = 1};
 }
 
 static void tear_down(void)
