@@ -176,7 +176,7 @@ int ctl_instant_query(struct ctl *c)
     return 0;
 }
 
-/* The plan is text in the answer's "explain". */
+/* The plan, as text or (jsonl) as an object. */
 int ctl_explain(struct ctl *c)
 {
     struct buf url;
@@ -192,13 +192,16 @@ int ctl_explain(struct ctl *c)
     buf_deinit(&url);
     if (root == NULL)
         return 1;
-    const json_t *plan = json_object_get(json_object_get(root, "data"), "explain");
-    const json_t *text = json_object_get(plan, "text");
-    if (json_is_string(text) && c->output != CTL_JSONL)
+    const json_t *data = json_object_get(root, "data");
+    const json_t *text = json_object_get(data, "explainText");
+    const json_t *plan = json_object_get(data, "explain");
+    int status = 0;
+    if (c->output == CTL_JSONL && plan != NULL)
+        json_dumpf(plan, stdout, JSON_COMPACT);
+    else if (json_is_string(text))
         fputs(json_string_value(text), stdout);
-    else if (plan != NULL)
-        json_dumpf(plan, stdout, JSON_INDENT(2));
-    int status = plan != NULL ? 0 : ctl_fail("the server does not explain queries");
+    else
+        status = ctl_fail("the server does not explain queries");
     json_decref(root);
     return status;
 }

@@ -230,7 +230,7 @@ static void write_data(struct answer *a, const struct engine_result *r, const st
         write_series(a, r);
 }
 
-/* ?explain=1: the plan and its cost instead of nothing. */
+/* ?explain=1: the plan and what its steps cost, as an object and as text. */
 static void write_explain(struct call *c, struct json_writer *w, const struct engine_query *q)
 {
     if (!str_eq(params_str(&c->params, "explain"), STR("1")))
@@ -240,6 +240,11 @@ static void write_explain(struct call *c, struct json_writer *w, const struct en
     if (engine_explain(q, ENGINE_EXPLAIN_JSON, &text) && text.len > 0) {
         jsonw_key_c(w, "explain");
         jsonw_raw(w, buf_str(&text));
+    }
+    buf_reset(&text);
+    if (engine_explain(q, ENGINE_EXPLAIN_TEXT, &text)) {
+        jsonw_key_c(w, "explainText");
+        jsonw_string(w, buf_str(&text));
     }
     buf_deinit(&text);
 }
