@@ -41,5 +41,6 @@ size_t push_proto_stream_size(str labels_text, const struct entry *entries, size
 
 /* For a writer that gathers entries as they come: appends one entry as field 2 of a Stream ... */
 bool push_proto_write_entry(struct buf *out, const struct entry *e);
-/* ... and later a whole Stream from its label text and the bytes of such entries. */
-bool push_proto_write_stream_of(struct buf *out, str labels_text, str entries);
+/* ... and this what stands before them: the Stream's frame, for so many bytes of entries, and its
+ * labels. */
+bool push_proto_write_stream_head(struct buf *out, str labels_text, size_t entries_bytes);

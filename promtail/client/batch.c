@@ -22,6 +22,7 @@ void batch_free(struct batch *b)
         return;
     for (size_t i = 0; i < b->streams.len; i++) {
         buf_deinit(&b->streams.items[i]->entries);
+        buf_deinit(&b->streams.items[i]->packed);
         mem_free(b->streams.items[i]);
     }
     VEC_FREE(&b->streams);
@@ -81,10 +82,22 @@ static struct batch_stream *make_stream(struct batch *b, const struct label_list
     label_list_copy(&s->labels, &b->arena, labels);
     s->text = stream_text(b, labels, external);
     buf_init(&s->entries, BUF_NO_LIMIT);
+    buf_init(&s->packed, BUF_NO_LIMIT);
     s->next_same_hash = u64map_put(&b->by_hash, labels->hash, s);
     VEC_PUSH(&b->streams, s);
     b->recent[b->recent_at++ % BATCH_RECENT] = s;
     return s;
+}
+
+static bool pack(struct batch_stream *s)
+{
+    if (s->entries.len == 0)
+        return true;
+    if (snappy_encode_piece(buf_str(&s->entries), &s->packed) != 0)
+        return false;
+    s->packed_bytes += s->entries.len;
+    buf_reset(&s->entries);
+    return true;
 }
 
 bool batch_add(struct batch *b, const struct record *r, const struct label_list *external)
@@ -93,6 +106,8 @@ bool batch_add(struct batch *b, const struct record *r, const struct label_list 
     if (s == NULL)
         s = make_stream(b, &r->labels, external);
     struct entry e = {.ts_ns = r->ts_ns, .line = r->line, .meta = {r->meta.items, r->meta.n}};
+    if (s->entries.len + r->line.len > SNAPPY_PIECE_BYTES && !pack(s))
+        return false;
     if (!push_proto_write_entry(&s->entries, &e))
         return false;
     b->bytes += batch_record_bytes(r);
@@ -100,13 +115,36 @@ bool batch_add(struct batch *b, const struct record *r, const struct label_list 
     return true;
 }
 
-int batch_encode(const struct batch *b, struct buf *scratch, struct buf *out)
+/* Packs the streams' frames into small pieces between the packed entries. */
+static int put_stream(struct batch_stream *s, struct buf *head, struct buf *out)
 {
-    buf_reset(scratch);
-    for (size_t i = 0; i < b->streams.len; i++)
-        push_proto_write_stream_of(scratch, b->streams.items[i]->text,
-                                   buf_str(&b->streams.items[i]->entries));
-    if (scratch->failed)
-        return E_NO_MEMORY;
-    return snappy_encode(buf_str(scratch), out);
+    int rc = snappy_encode_piece(buf_str(head), out);
+    return rc != 0 ? rc : buf_append_str(out, buf_str(&s->packed)) ? 0 : E_NO_MEMORY;
+}
+
+static bool make_head(const struct batch_stream *s, struct buf *head)
+{
+    buf_reset(head);
+    return push_proto_write_stream_head(head, s->text, s->packed_bytes);
+}
+
+int batch_encode(struct batch *b, struct buf *out)
+{
+    struct buf head;
+    size_t total = 0;
+    int rc = 0;
+    buf_init(&head, BUF_NO_LIMIT);
+    for (size_t i = 0; i < b->streams.len && rc == 0; i++) {
+        struct batch_stream *s = b->streams.items[i];
+        rc = pack(s) && make_head(s, &head) ? 0 : E_NO_MEMORY;
+        total += head.len + s->packed_bytes;
+    }
+    if (rc == 0)
+        rc = snappy_encode_length(total, out);
+    for (size_t i = 0; i < b->streams.len && rc == 0; i++) {
+        struct batch_stream *s = b->streams.items[i];
+        rc = make_head(s, &head) ? put_stream(s, &head, out) : E_NO_MEMORY;
+    }
+    buf_deinit(&head);
+    return rc;
 }

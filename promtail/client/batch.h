@@ -1,7 +1,8 @@
 /* promtail/client/batch.h - entries gathered for one push of one tenant.
  *
- * Entries are encoded as they come, into one buffer per stream; closing a batch puts the streams
- * together and compresses them.  Loop thread only. */
+ * Entries are encoded as they come, and compressed 64 KiB at a time, stream by stream; closing a
+ * batch only puts the pieces behind each other.  So a batch takes about the room of its request,
+ * and a line is copied once while it is still in the cache.  Loop thread only. */
 #pragma once
 #include "base/buf.h"
 #include "base/map.h"
@@ -12,8 +13,10 @@
 
 struct batch_stream {
     struct label_list labels;
-    str text; /* {a="b"} */
-    struct buf entries;
+    str text;            /* {a="b"} */
+    struct buf entries;  /* encoded, not compressed yet */
+    struct buf packed;   /* compressed pieces of earlier entries */
+    size_t packed_bytes; /* that they stand for */
     struct batch_stream *next_same_hash;
 };
 
@@ -38,4 +41,4 @@ size_t batch_record_bytes(const struct record *r);
 bool batch_add(struct batch *b, const struct record *r, const struct label_list *external);
 bool batch_has_stream(const struct batch *b, const struct label_list *labels);
 /* Appends the request: protobuf, snappy.  0 or E_NO_MEMORY. */
-int batch_encode(const struct batch *b, struct buf *scratch, struct buf *out);
+int batch_encode(struct batch *b, struct buf *out);

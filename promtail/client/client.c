@@ -31,7 +31,6 @@ struct client {
     VEC(struct batch *) open;
     struct loop_timer *close_timer;
     bool close_armed;
-    struct buf scratch; /* plain request before compression */
 
     struct spool spool;
     struct group *first, *last; /* queue */
@@ -115,7 +114,7 @@ static void take_batch(struct client *c, struct group *g, struct batch *b)
 {
     struct group_batch one = {.n_entries = b->n_entries, .raw_bytes = b->bytes};
     buf_init(&one.body, BUF_NO_LIMIT);
-    if (batch_encode(b, &c->scratch, &one.body) != 0) {
+    if (batch_encode(b, &one.body) != 0) {
         client_metrics_dropped(&c->metrics, str_c(b->tenant), STR("out_of_memory"), b->n_entries,
                                b->bytes);
         buf_deinit(&one.body);
@@ -577,7 +576,6 @@ int client_new(const struct client_env *env, const struct client_config *config,
     c->host = host_of(config->url);
     c->name = mem_strdup(config->name[0] != '\0' ? config->name : c->host);
     client_metrics_init(&c->metrics, str_c(c->host));
-    buf_init(&c->scratch, BUF_NO_LIMIT);
     c->authorization = make_authorization(config);
     c->close_timer = loop_timer_new(env->loop, on_close_timer, c);
     c->retry_timer = loop_timer_new(env->loop, on_retry_timer, c);
@@ -611,7 +609,6 @@ void client_free(struct client *c)
     loop_timer_free(c->close_timer);
     loop_timer_free(c->retry_timer);
     loop_timer_free(c->stop_timer);
-    buf_deinit(&c->scratch);
     mem_free(c->authorization);
     mem_free(c->name);
     mem_free(c->host);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/random.h>
@@ -64,33 +65,76 @@ uint64_t spool_next_seq(struct spool *s, str tenant)
 
 /* --- writing --- */
 
-/* Frames the payload that stands in s->scratch behind the room for the frame. */
-static int write_record(struct spool *s, uint64_t *ret_offset)
+/* A record is s->scratch with the bodies of `g` (may be NULL) put in at s->cuts: the bodies are
+ * written from where they are. */
+static void list_pieces(struct spool *s, const struct group *g)
+{
+    size_t at = 0;
+    s->pieces.len = 0;
+    for (size_t i = 0; g != NULL && i < g->batches.len; i++) {
+        const struct buf *body = &g->batches.items[i].body;
+        VEC_PUSH(&s->pieces, (struct iovec){s->scratch.ptr + at, s->cuts.items[i] - at});
+        VEC_PUSH(&s->pieces, (struct iovec){body->ptr, body->len});
+        at = s->cuts.items[i];
+    }
+    VEC_PUSH(&s->pieces, (struct iovec){s->scratch.ptr + at, s->scratch.len - at});
+}
+
+static void frame(struct spool *s)
+{
+    uint32_t head[2] = {0, 0};
+    struct iovec *first = &s->pieces.items[0];
+    for (size_t i = 0; i < s->pieces.len; i++) {
+        size_t skip = i == 0 ? SPOOL_FRAME_BYTES : 0;
+        str piece = {(const char *)s->pieces.items[i].iov_base + skip,
+                     s->pieces.items[i].iov_len - skip};
+        head[0] += (uint32_t)piece.len;
+        head[1] = crc32c(head[1], piece);
+    }
+    memcpy(first->iov_base, head, sizeof head);
+}
+
+static int write_pieces(struct spool *s, uint64_t offset, size_t *ret_done)
+{
+    struct iovec *v = s->pieces.items;
+    size_t n = s->pieces.len;
+    while (n > 0) {
+        ssize_t wrote =
+            pwritev(s->fd, v, (int)MIN(n, (size_t)IOV_MAX), (off_t)(offset + *ret_done));
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote <= 0)
+            return wrote < 0 ? status_from_errno(errno) : E_IO;
+        *ret_done += (size_t)wrote;
+        size_t left = (size_t)wrote;
+        while (n > 0 && left >= v->iov_len) {
+            left -= v->iov_len;
+            v++;
+            n--;
+        }
+        if (n > 0) {
+            v->iov_base = (char *)v->iov_base + left;
+            v->iov_len -= left;
+        }
+    }
+    return 0;
+}
+
+static int write_record(struct spool *s, const struct group *g, uint64_t *ret_offset)
 {
     struct spool_segment *seg = &s->segments.items[s->segments.len - 1];
-    str payload = str_from(buf_str(&s->scratch), SPOOL_FRAME_BYTES);
-    uint32_t frame[2] = {(uint32_t)payload.len, crc32c(0, payload)};
+    size_t done = 0;
     if (s->scratch.failed)
         return E_NO_MEMORY;
-    memcpy(s->scratch.ptr, frame, sizeof frame);
+    list_pieces(s, g);
+    frame(s);
     *ret_offset = seg->bytes;
-    size_t done = 0;
-    while (done < s->scratch.len) {
-        ssize_t n =
-            pwrite(s->fd, s->scratch.ptr + done, s->scratch.len - done, (off_t)(seg->bytes + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            /* A torn record must not stand before later ones. */
-            int rc = n < 0 ? status_from_errno(errno) : E_IO;
-            if (ftruncate(s->fd, (off_t)seg->bytes) != 0)
-                rc = E_IO;
-            return rc;
-        }
-        done += (size_t)n;
-    }
-    seg->bytes += done;
-    return 0;
+    int rc = write_pieces(s, seg->bytes, &done);
+    if (rc == 0)
+        seg->bytes += done;
+    else if (ftruncate(s->fd, (off_t)seg->bytes) != 0) /* nothing torn before later records */
+        rc = E_IO;
+    return rc;
 }
 
 static void begin_record(struct spool *s, enum spool_kind kind)
@@ -124,7 +168,7 @@ static int write_head(struct spool *s)
         spool_put_mark(b, source, &source->queued[s->client]);
     }
     uint64_t offset;
-    return write_record(s, &offset);
+    return write_record(s, NULL, &offset);
 }
 
 int spool_new_segment(struct spool *s, struct error *err)
@@ -170,6 +214,8 @@ static void delete_old(struct spool *s)
 static void put_group(struct spool *s, struct group *g)
 {
     struct buf *b = &s->scratch;
+    size_t bodies = 0;
+    s->cuts.len = 0;
     begin_record(s, SPOOL_GROUP);
     buf_put_uvarint(b, g->id);
     buf_put_uvarint(b, g->batches.len);
@@ -180,8 +226,9 @@ static void put_group(struct spool *s, struct group *g)
         buf_put_uvarint(b, one->n_entries);
         buf_put_uvarint(b, one->raw_bytes);
         buf_put_uvarint(b, one->body.len);
-        one->offset = b->len;
-        buf_append_str(b, buf_str(&one->body));
+        VEC_PUSH(&s->cuts, b->len);
+        one->offset = b->len + bodies;
+        bodies += one->body.len;
     }
     buf_put_uvarint(b, g->marks.len);
     for (size_t i = 0; i < g->marks.len; i++)
@@ -199,7 +246,7 @@ int spool_append(struct spool *s, struct group *g, struct error *err)
         return rc;
     uint64_t offset;
     put_group(s, g);
-    rc = write_record(s, &offset);
+    rc = write_record(s, g, &offset);
     if (rc != 0)
         return error_set(err, rc, "write to %s: %s", s->dir, status_text(rc));
     struct spool_segment *seg = &s->segments.items[s->segments.len - 1];
@@ -222,7 +269,8 @@ void spool_ack(struct spool *s, const struct group *g, size_t batch)
     begin_record(s, SPOOL_ACK);
     buf_put_uvarint(&s->scratch, g->id);
     buf_put_uvarint(&s->scratch, batch);
-    write_record(s, &offset); /* if it fails the batch may be sent again: the server knows it */
+    write_record(s, NULL,
+                 &offset); /* if it fails the batch may be sent again: the server knows it */
 }
 
 void spool_group_done(struct spool *s, const struct group *g)
@@ -310,7 +358,7 @@ void spool_close(struct spool *s, bool is_clean)
     uint64_t offset;
     if (s->fd >= 0 && is_clean) {
         begin_record(s, SPOOL_CLOSE);
-        write_record(s, &offset);
+        write_record(s, NULL, &offset);
         fdatasync(s->fd);
     }
     if (s->fd >= 0)
@@ -323,6 +371,8 @@ void spool_close(struct spool *s, bool is_clean)
         mem_free(seq);
     strmap_deinit(&s->seqs);
     VEC_FREE(&s->segments);
+    VEC_FREE(&s->cuts);
+    VEC_FREE(&s->pieces);
     buf_deinit(&s->scratch);
     mem_free(s->dir);
     *s = (struct spool){.fd = -1, .lock_fd = -1};

@@ -14,6 +14,8 @@
  * then (another boot id and no CLOSE) a new source id is taken, so that no number is used twice for
  * different lines.  Loop thread only. */
 #pragma once
+#include <sys/uio.h>
+
 #include "base/map.h"
 #include "base/status.h"
 #include "promtail/client/group.h"
@@ -35,7 +37,9 @@ struct spool {
     uint64_t next_group;
     size_t client; /* index in the marks */
     struct source_registry *sources;
-    struct buf scratch;
+    struct buf scratch; /* of the record being made, without bodies */
+    VEC(size_t) cuts;   /* where in it the bodies belong */
+    VEC(struct iovec) pieces;
 };
 
 /* Opens or makes the folder and loads what is in it: marks go to the registry, groups that were not

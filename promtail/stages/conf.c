@@ -1,6 +1,7 @@
 /* Settings of stages, read as Promtail does: YAML into untyped values (a plain 8080 is a number),
  * then into the stage's struct, where a value of another type is an error. */
 #include "base/gofmt.h"
+#include "base/mem.h"
 #include "promtail/stages/stage.h"
 
 #define NUMBER_TEXT_MAX 64
@@ -59,6 +60,29 @@ static int wrong_type(const struct yaml_node *n, const char *key, const char *wa
     return error_set(err, E_PARSE,
                      "line %d: '%s' expected type '%s', got unconvertible value '%.*s'", n->line,
                      key, wanted, STR_ARG(n->text));
+}
+
+/* The text of any scalar, numbers and booleans as mapstructure spells them. */
+static int weak_text(const struct yaml_node *n, const char *key, struct arena *a, str *ret,
+                     struct error *err)
+{
+    bool b;
+    int64_t i;
+    double f;
+    if (n->kind != YAML_SCALAR)
+        return wrong_type(n, key, "string", err);
+    *ret = n->text;
+    if (n->is_quoted)
+        return 0;
+    if (yaml_bool(n, &b)) {
+        *ret = b ? STR("1") : STR("0");
+    } else if (node_int(n, &i)) {
+        *ret = arena_printf(a, "%lld", (long long)i);
+    } else if (node_float(n, &f)) {
+        struct value v = VALUE_N(f);
+        value_text(&v, a, ret);
+    }
+    return 0;
 }
 
 const struct yaml_node *stage_conf_get(const struct yaml_node *map, const char *key)
@@ -128,6 +152,90 @@ int stage_conf_strs(const struct yaml_node *map, const char *key, struct arena *
         if (!node_is_string(one))
             return wrong_type(one, key, "string", err);
         items[i] = one->text;
+    }
+    *ret = items;
+    *ret_n = count;
+    return 0;
+}
+
+/* --- what WeakDecode makes of other types --- */
+
+int stage_weak_str(const struct yaml_node *map, const char *key, struct arena *a, str *ret,
+                   bool *ret_is_set, struct error *err)
+{
+    const struct yaml_node *n = stage_conf_get(map, key);
+    if (ret_is_set != NULL)
+        *ret_is_set = !is_absent(n);
+    return is_absent(n) ? 0 : weak_text(n, key, a, ret, err);
+}
+
+int stage_weak_bool(const struct yaml_node *map, const char *key, bool *ret, struct error *err)
+{
+    const struct yaml_node *n = stage_conf_get(map, key);
+    double f;
+    if (is_absent(n) || (n->kind == YAML_SCALAR && n->text.len == 0)) {
+        *ret = is_absent(n) && *ret;
+        return 0;
+    }
+    if (!n->is_quoted && yaml_bool(n, ret))
+        return 0;
+    if (node_float(n, &f)) {
+        *ret = f != 0;
+        return 0;
+    }
+    if (node_is_string(n) && goparse_bool(n->text, ret) == 0)
+        return 0;
+    return wrong_type(n, key, "bool", err);
+}
+
+int stage_weak_int(const struct yaml_node *map, const char *key, int64_t *ret, struct error *err)
+{
+    const struct yaml_node *n = stage_conf_get(map, key);
+    bool b;
+    double f;
+    if (is_absent(n) || node_int(n, ret))
+        return 0;
+    if (node_float(n, &f) && f > -9e18 && f < 9e18) {
+        *ret = (int64_t)f;
+        return 0;
+    }
+    if (!n->is_quoted && yaml_bool(n, &b)) {
+        *ret = b;
+        return 0;
+    }
+    if (node_is_string(n) && goparse_int(n->text, 0, 64, ret) == 0)
+        return 0;
+    return wrong_type(n, key, "int", err);
+}
+
+int stage_weak_float(const struct yaml_node *map, const char *key, double *ret, struct error *err)
+{
+    const struct yaml_node *n = stage_conf_get(map, key);
+    bool b;
+    if (is_absent(n) || node_float(n, ret))
+        return 0;
+    if (!n->is_quoted && yaml_bool(n, &b)) {
+        *ret = b;
+        return 0;
+    }
+    if (node_is_string(n) && goparse_float(n->text, ret) == 0)
+        return 0;
+    return wrong_type(n, key, "float64", err);
+}
+
+int stage_weak_strs(const struct yaml_node *map, const char *key, struct arena *a, str **ret,
+                    size_t *ret_n, struct error *err)
+{
+    const struct yaml_node *n = stage_conf_get(map, key);
+    if (is_absent(n))
+        return 0;
+    bool is_list = n->kind == YAML_LIST;
+    size_t count = is_list ? n->n : 1;
+    str *items = ARENA_ARRAY(a, str, MAX(count, 1));
+    for (size_t i = 0; i < count; i++) {
+        int rc = weak_text(is_list ? n->items[i] : n, key, a, &items[i], err);
+        if (rc != 0)
+            return rc;
     }
     *ret = items;
     *ret_n = count;

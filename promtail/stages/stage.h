@@ -75,6 +75,15 @@ int stage_conf_float(const struct yaml_node *map, const char *key, double *ret, 
 /* A list of strings, or one string; in the arena. */
 int stage_conf_strs(const struct yaml_node *map, const char *key, struct arena *a, str **ret,
                     size_t *ret_n, struct error *err);
+/* The same where Promtail decodes weakly: 100 stands for "100", "5" for 5, "true" for true; texts
+ * that are spelled anew are in the arena. */
+int stage_weak_str(const struct yaml_node *map, const char *key, struct arena *a, str *ret,
+                   bool *ret_is_set, struct error *err);
+int stage_weak_bool(const struct yaml_node *map, const char *key, bool *ret, struct error *err);
+int stage_weak_int(const struct yaml_node *map, const char *key, int64_t *ret, struct error *err);
+int stage_weak_float(const struct yaml_node *map, const char *key, double *ret, struct error *err);
+int stage_weak_strs(const struct yaml_node *map, const char *key, struct arena *a, str **ret,
+                    size_t *ret_n, struct error *err);
 /* {name: source} maps: a null or empty value means the name itself.  The order of the text. */
 struct stage_pair {
     str name, value;
