@@ -1,0 +1,45 @@
+"""What the documents say and what the programs do must agree."""
+import os
+import re
+import subprocess
+import unittest
+
+from lib import BIN, ROOT
+
+DOC = os.path.join(ROOT, "docs", "configuration.md")
+
+
+def read(*path):
+    with open(os.path.join(ROOT, *path), encoding="utf-8") as f:
+        return f.read()
+
+
+class Documents(unittest.TestCase):
+    def test_the_manual_of_settings_is_the_table_of_settings(self):
+        table = subprocess.run([os.path.join(BIN, "loge"), "-print-config-docs"], check=True,
+                               stdout=subprocess.PIPE, text=True).stdout
+        self.assertIn(table, read("docs", "configuration.md"),
+                      "run tools/update-docs and commit docs/configuration.md")
+
+    def test_the_sample_configurations_are_valid(self):
+        for program, file, flag in [("loge", "loge.yaml", "-verify-config"),
+                                    ("promtail", "promtail.yaml", "-check-syntax")]:
+            path = os.path.join(ROOT, "docs", "examples", file)
+            done = subprocess.run([os.path.join(BIN, program), f"-config.file={path}", flag],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  timeout=30, check=False)
+            self.assertEqual(done.returncode, 0, f"{file}: {done.stdout}")
+
+    def test_links_between_documents_lead_somewhere(self):
+        documents = ["README.md", "bench/README.md"] + [
+            "docs/" + f for f in os.listdir(os.path.join(ROOT, "docs")) if f.endswith(".md")]
+        for document in documents:
+            folder = os.path.dirname(os.path.join(ROOT, document))
+            for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", read(document)):
+                self.assertTrue(os.path.exists(os.path.join(folder, target)), f"{document}: {target}")
+
+    def test_each_package_is_explained(self):
+        dependencies = read("docs", "dependencies.md").lower()
+        for header in ("libuv", "microhttpd", "curl", "wslay", "yaml", "jansson", "lz4", "lmdb", "re2",
+                       "re2c", "bison", "xxhash", "snappy", "zlib", "rdkafka", "systemd", "maxminddb"):
+            self.assertIn(header, dependencies)
