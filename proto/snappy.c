@@ -2,6 +2,8 @@
 
 #include <snappy-c.h>
 
+#include "base/cursor.h"
+
 /* A block codes at most 64 bytes by 2 (a copy), after the length: what claims more is corrupt, and
  * memory is not asked for on its word. */
 #define SNAPPY_RATIO_MAX 64
@@ -37,5 +39,23 @@ int snappy_encode(str plain, struct buf *out)
     if (snappy_compress(plain.ptr, plain.len, out->ptr + out->len, &size) != SNAPPY_OK)
         return E_INTERNAL;
     out->len += size;
+    return 0;
+}
+
+int snappy_encode_length(size_t plain_bytes, struct buf *out)
+{
+    return buf_put_uvarint(out, plain_bytes) ? 0 : E_TOO_LARGE;
+}
+
+/* A block of its own without its length: its copies look back no further than its beginning. */
+int snappy_encode_piece(str plain, struct buf *out)
+{
+    size_t before = out->len;
+    int code = snappy_encode(plain, out);
+    if (code != 0)
+        return code;
+    size_t length = uvarint_size(plain.len);
+    memmove(out->ptr + before, out->ptr + before + length, out->len - before - length);
+    out->len -= length;
     return 0;
 }

@@ -12,3 +12,10 @@ int snappy_decoded_size(str block, size_t *ret);
 int snappy_decode(str block, struct buf *out);
 /* Appends `plain` as one block.  E_TOO_LARGE if it does not fit. */
 int snappy_encode(str plain, struct buf *out);
+
+/* A block made piece by piece, so that its plain text is never in memory as a whole: the length of
+ * all pieces first, then each piece (best of 64 KiB, what the format looks back over at once).
+ * Append what snappy_encode_piece() makes behind what snappy_encode_length() makes. */
+#define SNAPPY_PIECE_BYTES (64u * 1024)
+int snappy_encode_length(size_t plain_bytes, struct buf *out);
+int snappy_encode_piece(str plain, struct buf *out);
