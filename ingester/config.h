@@ -21,7 +21,8 @@ struct ingester_config {
     uint64_t chunk_block_bytes;  /* lines in a block */
     int64_t flush_check_period_ns;
     uint64_t memory_target_bytes; /* compressed data held; past it the largest chunks are flushed */
-    uint64_t memory_limit_bytes;  /* heads and chunks; past it pushes are refused with 503 */
+    uint64_t head_memory_target_bytes; /* of heads; past it the largest are cut early */
+    uint64_t memory_limit_bytes;       /* heads and chunks; past it pushes are refused with 503 */
     int64_t max_returned_stream_errors;
     struct wal_config wal;
 };

@@ -193,19 +193,25 @@ static void finish_batch(struct ingester *ing, struct mem_chunk **batch, size_t 
     mem_free(marks);
 }
 
+/* Writes what is queued.  What fails is queued again; chunks of other days go on meanwhile. */
 static int flush_queue(struct ingester *ing)
 {
     struct mem_chunk **batch = mem_array(BATCH_CHUNKS, sizeof *batch);
+    VEC(struct mem_chunk *) failed = {0};
     int code = 0;
-    for (size_t n; code == 0 && (n = take_batch(&ing->flusher, batch)) > 0;) {
-        code = write_batch(ing, batch, n);
-        if (code == 0) {
+    for (size_t n; (n = take_batch(&ing->flusher, batch)) > 0;) {
+        int one = write_batch(ing, batch, n);
+        if (one == 0) {
             finish_batch(ing, batch, n);
-        } else {
-            metric_inc(ingester_metrics()->flush_failures);
-            put_back(&ing->flusher, batch, n);
+            continue;
         }
+        code = one;
+        metric_inc(ingester_metrics()->flush_failures);
+        for (size_t i = 0; i < n; i++)
+            VEC_PUSH(&failed, batch[i]);
     }
+    put_back(&ing->flusher, failed.items, failed.len);
+    VEC_FREE(&failed);
     mem_free(batch);
     return code;
 }
@@ -225,6 +231,7 @@ static void seal_all(struct stream *s, const struct stream_params *p, enum flush
 {
     if (stream_cut(s, p) != 0)
         return; /* no memory: what is cut goes, the head stays */
+    stream_trim(s, p);
     for (size_t i = 0; i < s->chunks.len; i++)
         stream_seal(s->chunks.items[i], p, reason);
 }
@@ -284,11 +291,54 @@ static int cmp_larger_first(const void *a, const void *b)
     return ((*x)->bytes < (*y)->bytes) - ((*x)->bytes > (*y)->bytes);
 }
 
+static int cmp_larger_head(const void *a, const void *b)
+{
+    const struct stream *const *x = a, *const *y = b;
+    size_t m = head_memory(&(*x)->head), n = head_memory(&(*y)->head);
+    return (m < n) - (m > n);
+}
+
+/* Many streams make much memory of heads, each holding up to a block: the largest are cut early,
+ * into smaller blocks than one would wish, until the sum is a quarter below its target. */
+static void shrink_heads(struct sweep *w)
+{
+    struct ingester *ing = w->ing;
+    int64_t target = (int64_t)ing->config->head_memory_target_bytes;
+    if (atomic_load(&ing->head_bytes) <= target)
+        return;
+    VEC(struct stream *) streams = {0};
+    for (size_t i = 0; i < SHARD_COUNT; i++) {
+        struct shard *sh = &ing->shards[i];
+        pthread_mutex_lock(&sh->lock);
+        streams.len = 0;
+        size_t at = 0;
+        void *value;
+        while (u64map_next(&sh->streams, &at, NULL, &value))
+            for (struct stream *s = value; s != NULL; s = s->next)
+                VEC_PUSH(&streams, s);
+        if (streams.len > 0)
+            qsort(streams.items, streams.len, sizeof *streams.items, cmp_larger_head);
+        /* A shard has its share of all streams, so it gives its share of what is too much. */
+        int64_t has = 0, gives;
+        for (size_t k = 0; k < streams.len; k++)
+            has += (int64_t)head_memory(&streams.items[k]->head);
+        gives = has - target / SHARD_COUNT / 4 * 3;
+        for (size_t k = 0; k < streams.len && gives > 0; k++) {
+            gives -= (int64_t)head_memory(&streams.items[k]->head);
+            if (stream_cut(streams.items[k], &w->params) == 0)
+                stream_trim(streams.items[k], &w->params);
+        }
+        pthread_mutex_unlock(&sh->lock);
+    }
+    VEC_FREE(&streams);
+}
+
 /* Seals the largest open chunks until what stays is a quarter below the target. */
 static void make_room(struct sweep *w)
 {
     struct ingester *ing = w->ing;
     struct flusher *f = &ing->flusher;
+    shrink_heads(w);
     pthread_mutex_lock(&f->lock);
     int64_t queued = (int64_t)f->queue_bytes;
     f->wants_memory = false;
@@ -372,6 +422,7 @@ static void *flusher_main(void *arg)
             sweep_at_ns = clock_mono_ns() + period_ns;
         }
         int code = flush_queue(ing);
+        atomic_store(&f->is_failing, code != 0);
         retry_ms = code == 0       ? 0
                    : retry_ms == 0 ? WAIT_MS
                                    : MIN(retry_ms * 2, (int64_t)RETRY_MS_MAX);

@@ -131,7 +131,8 @@ int ingester_apply(struct ingester *ing, struct tenant *t, const struct push_str
         pthread_mutex_unlock(&sh->lock);
         code = code ? code : one;
     }
-    if ((uint64_t)atomic_load(&ing->chunk_bytes) > ing->config->memory_target_bytes)
+    if ((uint64_t)atomic_load(&ing->chunk_bytes) > ing->config->memory_target_bytes ||
+        (uint64_t)atomic_load(&ing->head_bytes) > ing->config->head_memory_target_bytes)
         flusher_want_memory(ing);
     return code;
 }

@@ -34,6 +34,7 @@ struct flusher {
     size_t queue_bytes;
     bool is_stopping, wants_memory;
     uint64_t all_asked, all_done; /* flush_all: number asked for, number answered */
+    atomic_bool is_failing;       /* the last write to the store failed */
     int all_code;                 /* result of the last one */
 };
 

@@ -1,9 +1,10 @@
 /* ingester/push.c - the push sink: what is refused, the log, then the heads. */
-#include <stdio.h>
-#include <time.h>
-
+#include "base/bytesize.h"
 #include "base/clock.h"
+#include "base/gotime.h"
 #include "base/mem.h"
+#include "base/rfc3339.h"
+#include "index/key.h"
 #include "ingester/internal.h"
 #include "proto/block.h"
 
@@ -42,29 +43,6 @@ static uint64_t line_bytes(const struct push_stream *ps)
     return bytes;
 }
 
-/* As Go prints a time with time.String(): 2026-11-01 12:00:00.5 +0000 UTC; or as RFC 3339. */
-static void print_time(struct buf *out, int64_t ts_ns, bool is_rfc3339)
-{
-    int64_t sec = ts_ns / NS_PER_S, ns = ts_ns % NS_PER_S;
-    if (ns < 0) {
-        ns += NS_PER_S;
-        sec--;
-    }
-    time_t t = (time_t)sec;
-    struct tm tm;
-    char text[64], fraction[16];
-    gmtime_r(&t, &tm);
-    strftime(text, sizeof text, is_rfc3339 ? "%Y-%m-%dT%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &tm);
-    buf_append_c(out, text);
-    if (ns != 0 && !is_rfc3339) {
-        int n = snprintf(fraction, sizeof fraction, ".%09lld", (long long)ns);
-        while (n > 0 && fraction[n - 1] == '0')
-            fraction[--n] = '\0';
-        buf_append_c(out, fraction);
-    }
-    buf_append_c(out, is_rfc3339 ? "Z" : " +0000 UTC");
-}
-
 /* Keeps the newest refusal as the answer, as Loki does: the last stream's error is returned. */
 static void refuse(struct push *p, int code, int http, const struct buf *text)
 {
@@ -93,7 +71,8 @@ static void refusals_add(struct refusals *r, int64_t ts_ns, str reason)
     if (r->n++ >= r->max && r->max > 0)
         return;
     buf_append_c(&r->text, "entry with timestamp ");
-    print_time(&r->text, ts_ns, false);
+    struct gotime t = gotime_from_ns(ts_ns, NULL);
+    gotime_append(&r->text, &t);
     buf_append_c(&r->text, " ignored, reason: '");
     buf_append_str(&r->text, reason);
     buf_append_c(&r->text, "',\n");
@@ -135,22 +114,6 @@ static bool admit_new_stream(struct push *p, const struct push_stream *ps)
     return false;
 }
 
-/* Bytes as Loki's flagext.ByteSize prints them: the shortest of B, KB, MB, GB with a fraction. */
-static void print_bytes(struct buf *out, uint64_t bytes)
-{
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
-    double v = (double)bytes;
-    size_t unit = 0;
-    while (v >= 1024 && unit + 1 < ARRAY_LEN(units)) {
-        v /= 1024;
-        unit++;
-    }
-    if (v == (double)(uint64_t)v)
-        buf_printf(out, "%llu%s", (unsigned long long)v, units[unit]);
-    else
-        buf_printf(out, "%.1f%s", v, units[unit]);
-}
-
 /* A token bucket; a push either fits as a whole or is refused as a whole, as in Loki while streams
  * are sharded automatically. */
 static bool admit_rate(struct push *p, struct stream *s, const struct push_stream *ps,
@@ -174,11 +137,11 @@ static bool admit_rate(struct push *p, struct stream *s, const struct push_strea
     struct buf reason;
     buf_init(&reason, ERROR_TEXT_MAX);
     buf_append_c(&reason, "Per stream rate limit exceeded (limit: ");
-    print_bytes(&reason, (uint64_t)rate);
+    bytesize_append_setting(&reason, (uint64_t)rate);
     buf_append_c(&reason, "/sec) while attempting to ingest for stream '");
     labels_print(&ps->labels, &reason);
     buf_append_c(&reason, "' totaling ");
-    print_bytes(&reason, bytes);
+    bytesize_append_setting(&reason, bytes);
     buf_append_c(&reason,
                  ", consider splitting a stream via additional labels or contact your Loki "
                  "administrator to see if the limit can be increased");
@@ -223,9 +186,9 @@ static void admit_entries(struct push *p, const struct stream *s, struct push_st
         buf_reset(&reason);
         if (is_late) {
             buf_append_c(&reason, "entry too far behind, entry timestamp is: ");
-            print_time(&reason, e->ts_ns, true);
+            rfc3339_append_seconds(&reason, e->ts_ns);
             buf_append_c(&reason, ", oldest acceptable timestamp is: ");
-            print_time(&reason, newest - window, true);
+            rfc3339_append_seconds(&reason, newest - window);
         } else {
             buf_append_c(&reason, "line too long");
         }
@@ -317,6 +280,11 @@ void ingester_push(struct push_sink *sink, const struct push_batch *batch, push_
     arena_init(&p->arena, LIST_BYTES_MAX);
     if (atomic_load(&ing->is_stopping)) {
         push_fail(p, E_UNAVAILABLE, "Ingester is shutting down");
+        return;
+    }
+    if (!key_tenant_is_valid(batch->tenant)) {
+        error_set(&p->err, E_INVALID, "tenant id is empty, too long or has a NUL byte");
+        push_finish(p, E_INVALID);
         return;
     }
     if ((uint64_t)ingester_memory(ing) > ing->config->memory_limit_bytes) {

@@ -71,14 +71,23 @@ static size_t count_in_store(const struct replay *r, str tenant, const struct pu
     return pos < to->pos ? s->n_entries : MIN(s->n_entries, (size_t)to->entry);
 }
 
-/* The store cannot be written and memory is full: waits for it rather than taking all of it. */
+/* The log is read faster than the store is written: waits rather than filling memory.  If the store
+ * cannot be written at all, memory is filled to its limit first. */
 static void wait_for_room(struct ingester *ing)
 {
-    for (int i = 0; (uint64_t)ingester_memory(ing) > ing->config->memory_limit_bytes; i++) {
-        if (i == 0)
-            log_warn("ingester", "replay waits for the store");
+    const struct ingester_config *config = ing->config;
+    uint64_t enough = 2 * (config->memory_target_bytes + config->head_memory_target_bytes);
+    int64_t since_ns = clock_mono_ns();
+    bool is_told = false;
+    while ((uint64_t)ingester_memory(ing) > (atomic_load(&ing->flusher.is_failing)
+                                                 ? config->memory_limit_bytes
+                                                 : MIN(enough, config->memory_limit_bytes))) {
+        if (!is_told && clock_mono_ns() - since_ns > NS_PER_S) {
+            log_warn("ingester", "the replay waits for the store");
+            is_told = true;
+        }
         flusher_want_memory(ing);
-        struct timespec ts = {0, 20 * NS_PER_MS};
+        struct timespec ts = {0, 2 * NS_PER_MS};
         nanosleep(&ts, NULL);
     }
 }

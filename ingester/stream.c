@@ -202,6 +202,15 @@ int stream_cut(struct stream *s, const struct stream_params *p)
     return 0;
 }
 
+void stream_trim(struct stream *s, const struct stream_params *p)
+{
+    if (!head_is_empty(&s->head))
+        return;
+    add(p->head_bytes, -(int64_t)head_memory(&s->head));
+    head_deinit(&s->head);
+    head_init(&s->head);
+}
+
 int stream_append(struct stream *s, const struct stream_params *p, const struct entry *entries,
                   size_t n, struct log_place at)
 {

@@ -89,6 +89,8 @@ int stream_append(struct stream *s, const struct stream_params *p, const struct 
                   size_t n, struct log_place at);
 /* Turns the head into blocks. */
 int stream_cut(struct stream *s, const struct stream_params *p);
+/* Gives back the memory of an empty head. */
+void stream_trim(struct stream *s, const struct stream_params *p);
 void stream_seal(struct mem_chunk *c, const struct stream_params *p, enum flush_reason reason);
 /* Takes a chunk out and frees it. */
 void stream_drop_chunk(struct stream *s, const struct stream_params *p, struct mem_chunk *c);

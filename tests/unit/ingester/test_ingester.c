@@ -248,6 +248,34 @@ Test(ingester_flush, memory_stays_within_its_target)
     fixture_close(&f);
 }
 
+Test(ingester_flush, heads_of_many_streams_stay_within_their_target)
+{
+    f.config.head_memory_target_bytes = 300000;
+    fixture_open(&f);
+    push_many(100, 100); /* a head of some 7 KiB each */
+    for (int i = 0; i < 1000 && ingester_stats(f.ing).head_bytes > 300000; i++)
+        usleep(10000);
+    cr_assert_leq(ingester_stats(f.ing).head_bytes, 300000);
+    struct found found;
+    found_init(&found);
+    find_in_memory(&f, &found);
+    cr_assert_eq(found.total, 10000);
+    found_deinit(&found);
+    fixture_close(&f);
+}
+
+Test(ingester_push, refuses_a_tenant_no_key_can_hold)
+{
+    fixture_open(&f);
+    char tenant[200];
+    memset(tenant, 't', sizeof tenant);
+    struct push_batch batch = {.tenant = str_make(tenant, sizeof tenant)};
+    cr_assert_eq(push_batch_and_wait(&f, &batch).code, E_INVALID);
+    batch.tenant = STR("");
+    cr_assert_eq(push_batch_and_wait(&f, &batch).code, E_INVALID);
+    fixture_close(&f);
+}
+
 Test(ingester_flush, the_log_stays_within_its_size)
 {
     f.config.wal.segment_bytes = 4096;
