@@ -353,6 +353,15 @@ __attribute__((target("avx2"))) static enum word_rank find_words_wide(const char
 }
 #endif
 
+#ifdef __SSE2__
+static inline enum word_rank words_in_step(const char *p, const char *end, enum word_rank rank)
+{
+    for (unsigned mask = maybe_words(p); mask != 0; mask &= mask - 1)
+        rank = word_at(p + __builtin_ctz(mask), end, rank);
+    return rank;
+}
+#endif
+
 static enum level find_word(str line)
 {
     const char *p = line.ptr, *end = line.ptr + line.len;
@@ -363,8 +372,14 @@ static enum level find_word(str line)
 #endif
 #ifdef __SSE2__
     for (; p + STEP + 2 <= end && rank != WORD_INFO; p += STEP)
-        for (unsigned mask = maybe_words(p); mask != 0; mask &= mask - 1)
-            rank = word_at(p + __builtin_ctz(mask), end, rank);
+        rank = words_in_step(p, end, rank);
+    /* The rest: a last step back from the end, which looks at some bytes twice.  Words are longer
+     * than the two bytes that no step begins at. */
+    if (line.len >= STEP + 2) {
+        if (rank != WORD_INFO)
+            rank = words_in_step(end - STEP - 2, end, rank);
+        return level_of_rank[rank];
+    }
 #endif
     for (; p < end && rank != WORD_INFO; p++)
         rank = word_at(p, end, rank);
