@@ -176,8 +176,6 @@ static bool read_values(struct reader *r, struct push_request_stream *s)
 static bool read_stream(struct reader *r, struct push_request_stream *s)
 {
     *s = (struct push_request_stream){.labels_text = STR_EMPTY};
-    if (json_peek(&r->j) == JSON_NULL)
-        return json_read_null(&r->j);
     if (json_peek(&r->j) != JSON_OBJECT)
         return fault(r, MALFORMED_OBJECT);
     str key;

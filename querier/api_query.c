@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/goquote.h"
 #include "base/mem.h"
 #include "base/rfc3339.h"
 #include "base/vec.h"
@@ -387,7 +388,13 @@ static str with_regexp(struct call *c, str query)
     str regexp = params_str(&c->params, "regexp");
     if (regexp.len == 0)
         return query;
-    return arena_printf(&c->arena, "%.*s |~ `%.*s`", STR_ARG(query), STR_ARG(regexp));
+    struct buf text;
+    buf_init(&text, BUF_NO_LIMIT);
+    buf_printf(&text, "%.*s |~ ", STR_ARG(query));
+    goquote(&text, regexp);
+    query = arena_str(&c->arena, buf_str(&text));
+    buf_deinit(&text);
+    return query;
 }
 
 int answer_legacy_query(struct call *c)
