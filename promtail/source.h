@@ -47,6 +47,7 @@ struct source {
     char *yaml_key; /* name in positions.yaml; NULL: not kept there */
     struct source_ident ident;
     unsigned refs;    /* of targets and of groups under way */
+    bool is_claimed;  /* a target reads it */
     bool is_finished; /* nothing more will be read: forgotten once acknowledged */
     int64_t read_to;  /* all below was put through the pipeline */
     struct {

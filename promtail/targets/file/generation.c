@@ -17,6 +17,7 @@ struct generation *generation_new(struct tail *t, struct source *s, int fd)
     struct stat st;
     g->tail = t;
     g->source = s;
+    s->is_claimed = true;
     g->fd = fd;
     g->size_at_end = -1;
     if (fstat(fd, &st) == 0)
@@ -43,6 +44,7 @@ void generation_free(struct generation *g)
     generation_close_fd(g);
     inflate_close(g->inflate);
     buf_deinit(&g->carry);
+    g->source->is_claimed = false;
     source_unref(g->source);
     mem_free(g);
 }

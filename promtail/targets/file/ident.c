@@ -3,11 +3,14 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/vec.h"
 
 #define PATH_BYTES         4096
 #define HEAD_CERTAIN_BYTES 32 /* a shorter head does not tell a copy */
@@ -118,17 +121,85 @@ static bool look_at(const char *path, str name, const struct source_ident *id, i
     return is_renamed;
 }
 
-int ident_find_moved(const char *path, const struct source_ident *id, int64_t size,
-                     bool *ret_is_gzip)
+/* Path split into folder and name. */
+static void split_path(const char *path, char dir[PATH_BYTES], str *ret_base)
 {
     str whole = str_c(path);
     size_t slash = str_rfind_char(whole, '/');
-    str base = slash == STR_NPOS ? whole : str_from(whole, slash + 1);
+    *ret_base = slash == STR_NPOS ? whole : str_from(whole, slash + 1);
+    snprintf(dir, PATH_BYTES, "%.*s", slash == STR_NPOS ? 1 : (int)MAX(slash, 1),
+             slash == STR_NPOS ? "." : path);
+}
+
+/* Digits and what stands between them in dates. */
+static bool is_stamp(str s)
+{
+    bool has_digit = false;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool is_digit = c >= '0' && c <= '9';
+        if (!is_digit && memchr("-_.:T", c, 5) == NULL)
+            return false;
+        has_digit |= is_digit;
+    }
+    return has_digit;
+}
+
+bool ident_is_rotated_name(str base, str name)
+{
+    if (str_has_suffix(name, STR(".gz")))
+        name.len -= 3;
+    if (str_has_prefix(name, base))
+        return is_stamp(str_from(name, base.len)) || str_eq(str_from(name, base.len), STR(".old"));
+    size_t dot = str_rfind_char(base, '.');
+    if (dot == STR_NPOS || dot == 0)
+        return false;
+    str stem = str_sub(base, 0, dot), extension = str_from(base, dot);
+    return str_has_prefix(name, stem) && str_has_suffix(name, extension) && name.len > base.len &&
+           is_stamp(str_sub(name, stem.len, name.len - extension.len));
+}
+
+static int by_mtime(const void *a, const void *b)
+{
+    int64_t x = ((const struct rotated_file *)a)->mtime_ns;
+    int64_t y = ((const struct rotated_file *)b)->mtime_ns;
+    return (x > y) - (x < y);
+}
+
+size_t ident_list_rotated(const char *path, int64_t after_ns, struct rotated_file **ret)
+{
+    VEC(struct rotated_file) found = {0};
+    char dir[PATH_BYTES], name[PATH_BYTES];
+    str base;
+    split_path(path, dir, &base);
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+        struct stat st;
+        if (str_eq_c(base, e->d_name) || !ident_is_rotated_name(base, str_c(e->d_name)))
+            continue;
+        int n = snprintf(name, sizeof name, "%s/%s", dir, e->d_name);
+        if (n <= 0 || (size_t)n >= sizeof name || stat(name, &st) != 0 || !S_ISREG(st.st_mode))
+            continue;
+        int64_t mtime_ns = st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
+        if (mtime_ns > after_ns)
+            VEC_PUSH(&found, (struct rotated_file){mem_strdup(name), mtime_ns});
+    }
+    if (d != NULL)
+        closedir(d);
+    if (found.len > 0)
+        qsort(found.items, found.len, sizeof *found.items, by_mtime);
+    *ret = found.items;
+    return found.len;
+}
+
+int ident_find_moved(const char *path, const struct source_ident *id, int64_t size,
+                     bool *ret_is_gzip)
+{
+    char dir[PATH_BYTES], name[PATH_BYTES];
+    str base;
+    split_path(path, dir, &base);
     size_t dot = str_rfind_char(base, '.'); /* app.log may become app-1.log or app.log.1 */
     str stem = dot == STR_NPOS || dot == 0 ? base : str_sub(base, 0, dot);
-    char dir[PATH_BYTES], name[PATH_BYTES];
-    snprintf(dir, sizeof dir, "%.*s", slash == STR_NPOS ? 1 : (int)MAX(slash, 1),
-             slash == STR_NPOS ? "." : path);
     struct candidate best = {.fd = -1};
     DIR *d = opendir(dir);
     for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {

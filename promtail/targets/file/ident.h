@@ -20,6 +20,18 @@ bool ident_head_matches(int fd, const struct source_ident *id);
 /* Inode and head; the device may change over a reboot. */
 bool ident_is_same_file(int fd, const struct source_ident *id);
 
+/* True if `name` looks like what rotation makes of `base`: app.log.1, app.log-20261121.gz,
+ * app-2026-11-21.log, app.1.log; not app-error.log. */
+bool ident_is_rotated_name(str base, str name);
+
+/* A file beside `path` whose name looks rotated and which was written after `after_ns`. */
+struct rotated_file {
+    char *path;
+    int64_t mtime_ns;
+};
+/* All of them, oldest first.  The caller frees the paths and the array. */
+size_t ident_list_rotated(const char *path, int64_t after_ns, struct rotated_file **ret);
+
 /* Finds, beside `path`, what has become of a generation that is not there any more: renamed (same
  * inode), copied (same head, at least `size` bytes long) or compressed (.gz whose content has the
  * same head).  Returns an open descriptor or -1; *ret_is_gzip tells how to read it. */

@@ -147,6 +147,18 @@ static void free_target(struct file_target *target)
     mem_free(target);
 }
 
+/* A pattern that takes rotated names in too reads them as files of their own. */
+static bool is_tailed(void *arg, str path)
+{
+    struct file_manager *m = arg;
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&m->targets, &at, NULL, &item))
+        if (glob_match(((struct file_target *)item)->pattern, path))
+            return true;
+    return false;
+}
+
 /* --- targets --- */
 
 /* Absolute and without . and .. and double slashes, as Go's filepath.Abs. */
@@ -336,7 +348,7 @@ static bool check_path(struct file_manager *m, str path)
         if (t == NULL)
             continue;
         is_known = true;
-        tail_check(t); /* freed, if at all, at the next poll */
+        tail_on_event(t); /* freed, if at all, at the next poll */
     }
     return is_known;
 }
@@ -515,7 +527,13 @@ static int start(const struct target_env *env, const struct scrape_config *job,
     struct file_manager *m = mem_zalloc(sizeof *m);
     m->base = (struct target){&target_file, job, pipeline};
     m->env = env;
-    m->tail_env = (struct tail_env){env->tail_pool, pipeline, env->sources, env->positions, job};
+    m->tail_env = (struct tail_env){.pool = env->tail_pool,
+                                    .pipeline = pipeline,
+                                    .sources = env->sources,
+                                    .positions = env->positions,
+                                    .job = job,
+                                    .is_tailed = is_tailed,
+                                    .arg = m};
     strmap_init(&m->groups);
     strmap_init(&m->targets);
     strmap_init(&m->links);

@@ -11,9 +11,11 @@
 #include "promtail/targets/file/generation.h"
 #include "runtime/log.h"
 
-#define COMPONENT        "file"
-#define QUIET_RENAMED_NS (60 * NS_PER_S) /* a writer may keep a renamed file open that long */
-#define QUIET_DELETED_NS (2 * NS_PER_S)  /* a deleted one takes room on disk until we let go */
+#define COMPONENT "file"
+#define QUIET_RENAMED_NS                                                                           \
+    (30 * NS_PER_S)                     /* a writer may keep the last renamed file open that long */
+#define QUIET_OLDER_NS   (5 * NS_PER_S) /* and those before it */
+#define QUIET_DELETED_NS (2 * NS_PER_S) /* a deleted one takes room on disk until we let go */
 
 int tail_new(const struct tail_env *env, str path, const struct label_list *labels,
              struct tail **ret, struct error *err)
@@ -78,52 +80,21 @@ void tail_free(struct tail *t)
 
 /* --- after a restart: what the journal knows of this path --- */
 
-/* A generation that is not under the path any more, but was not read to its end. */
-static bool recover_moved(struct tail *t, struct source *s)
+/* Goes on with a generation found beside the path. */
+static void drain(struct tail *t, struct source *s, int fd, bool is_gzip)
 {
-    bool is_gzip = false;
-    int64_t pos = source_resume(t->env->sources, s);
-    int fd = ident_find_moved(t->path, &s->ident, pos, &is_gzip);
-    if (fd < 0)
-        return false;
-    struct generation *g = generation_new(t, source_ref(s), fd);
-    g->offset = pos;
-    s->read_to = pos;
+    struct generation *g = generation_new(t, s, fd);
+    g->offset = s->read_to;
     generation_forget_yaml(g);
     if (is_gzip && !generation_read_as_gzip(g)) {
+        s->is_finished = true;
         generation_free(g);
-        return false;
+        return;
     }
     add_generation(t, g);
     log_info(COMPONENT, "reading the rest of a rotated file", LOG_C("path", t->path),
-             LOG_I("offset", pos));
-    return true;
+             LOG_I("offset", g->offset));
 }
-
-/* Sources of this path from before the restart.  Returns the one that is the file under the path
- * now (a reference), or NULL; the others become generations to be drained. */
-static struct source *recover(struct tail *t, int fd, bool *ret_any)
-{
-    struct source *same = NULL;
-    size_t at = 0;
-    void *item;
-    while (strmap_next(&t->env->sources->by_key, &at, NULL, &item)) {
-        struct source *s = item;
-        if (s->refs > 0 || s->is_finished || strcmp(s->name, t->name) != 0)
-            continue;
-        *ret_any = true;
-        if (same == NULL && fd >= 0 && ident_is_same_file(fd, &s->ident)) {
-            same = source_ref(s);
-        } else if (t->env->job->decompression.enabled || !recover_moved(t, s)) {
-            log_warn(COMPONENT, "a file that was being read is gone", LOG_C("path", t->path),
-                     LOG_I("offset", s->queued != NULL ? source_resume(t->env->sources, s) : 0));
-            s->is_finished = true;
-        }
-    }
-    return same;
-}
-
-/* --- generations come and go --- */
 
 static struct source *new_source(struct tail *t, const struct source_ident *id, int64_t start)
 {
@@ -136,6 +107,87 @@ static struct source *new_source(struct tail *t, const struct source_ident *id, 
     arena_deinit(&a);
     return s;
 }
+
+/* A generation that is not under the path any more, and may not have been read to its end.
+ * Returns when it was last written, 0 if it is not to be found. */
+static int64_t recover_moved(struct tail *t, struct source *s)
+{
+    bool is_gzip = false;
+    struct stat st;
+    int64_t pos = source_resume(t->env->sources, s);
+    int fd = ident_find_moved(t->path, &s->ident, pos, &is_gzip);
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        log_warn(COMPONENT, "a file that was being read is gone", LOG_C("path", t->path),
+                 LOG_I("offset", pos));
+        s->is_finished = true;
+        return 0;
+    }
+    s->read_to = pos;
+    drain(t, source_ref(s), fd, is_gzip);
+    return st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
+}
+
+static bool is_known(const struct tail *t, int fd)
+{
+    for (const struct generation *g = t->first; g != NULL; g = g->next)
+        if (ident_is_same_file(fd, &g->source->ident))
+            return true;
+    return false;
+}
+
+/* Generations that came and went while nobody looked: rotated files newer than the last one known,
+ * unless they have a tail of their own. */
+static void recover_between(struct tail *t, int64_t after_ns)
+{
+    struct rotated_file *files;
+    size_t n = ident_list_rotated(t->path, after_ns, &files);
+    for (size_t i = 0; i < n; i++) {
+        struct source_ident id;
+        str name = str_c(files[i].path);
+        int fd = t->env->is_tailed(t->env->arg, name)
+                     ? -1
+                     : open(files[i].path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fd >= 0 && !is_known(t, fd) && ident_take(fd, &id))
+            drain(t, new_source(t, &id, 0), fd, str_has_suffix(name, STR(".gz")));
+        else if (fd >= 0)
+            close(fd);
+        mem_free(files[i].path);
+    }
+    mem_free(files);
+}
+
+/* Sources of this path from before the restart.  Returns the one that is the file under the path
+ * now (a reference), or NULL; the others become generations to be drained. */
+static struct source *recover(struct tail *t, int fd, bool *ret_any)
+{
+    struct source *same = NULL;
+    int64_t last_ns = 0;
+    size_t at = 0;
+    void *item;
+    VEC(struct source *) moved = {0};
+    while (strmap_next(&t->env->sources->by_key, &at, NULL, &item)) {
+        struct source *s = item;
+        if (s->is_claimed || s->is_finished || strcmp(s->name, t->name) != 0)
+            continue;
+        *ret_any = true;
+        if (same == NULL && fd >= 0 && ident_is_same_file(fd, &s->ident))
+            same = source_ref(s);
+        else
+            VEC_PUSH(&moved, s);
+    }
+    for (size_t i = 0; i < moved.len; i++) {
+        if (t->env->job->decompression.enabled)
+            moved.items[i]->is_finished = true;
+        else
+            last_ns = MAX(last_ns, recover_moved(t, moved.items[i]));
+    }
+    VEC_FREE(&moved);
+    if (same == NULL && last_ns > 0)
+        recover_between(t, last_ns);
+    return same;
+}
+
+/* --- generations come and go --- */
 
 /* Where positions.yaml says to start; false if the path is not to be read at all. */
 static bool saved_start(struct tail *t, int64_t size, int64_t *ret)
@@ -314,7 +366,10 @@ static void drop_finished(struct tail *t)
         look_at_old(g, &is_deleted);
         bool is_plain = g->inflate == NULL;
         int64_t quiet_ns = now_ns - g->quiet_since_mono_ns;
-        int64_t enough_ns = is_deleted ? QUIET_DELETED_NS : QUIET_RENAMED_NS;
+        bool is_last = g->next == NULL || g->next->is_current;
+        int64_t enough_ns = is_deleted ? QUIET_DELETED_NS
+                            : is_last  ? QUIET_RENAMED_NS
+                                       : QUIET_OLDER_NS;
         bool is_done =
             g->is_broken || (!has_more(g) && !g->is_queued && (!is_plain || quiet_ns > enough_ns));
         if (!is_done)
@@ -322,6 +377,13 @@ static void drop_finished(struct tail *t)
         generation_put_rest(g);
         remove_generation(t, g, true);
     }
+}
+
+void tail_on_event(struct tail *t)
+{
+    const struct generation *g = current(t);
+    if (g == NULL || !g->is_queued) /* else it is looked at when it was read */
+        tail_check(t);
 }
 
 bool tail_check(struct tail *t)

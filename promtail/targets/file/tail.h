@@ -43,6 +43,9 @@ struct tail_env {
     struct source_registry *sources;
     struct positions *positions;
     const struct scrape_config *job;
+    /* True if the path is followed as a file of its own. */
+    bool (*is_tailed)(void *arg, str path);
+    void *arg;
 };
 
 struct tail {
@@ -68,6 +71,8 @@ void tail_free(struct tail *t);
 /* Looks at the path and what is open, and queues what can be read.  False when nothing is left
  * under the path and all that was there is read: the tail may be freed. */
 bool tail_check(struct tail *t);
+/* The same, for when something was written; cheap while the file is being read anyway. */
+void tail_on_event(struct tail *t);
 bool tail_is_reading(const struct tail *t); /* has an open generation */
 int64_t tail_position(const struct tail *t);
 

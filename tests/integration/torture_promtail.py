@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""Every line exactly once, whatever happens.
+
+Writers append to many files and rotate them all the time, half by rename and half by copy and
+truncate; promtail is killed (SIGKILL) and started again at random; the server refuses pushes, cuts
+connections after it has taken a push, and answers errors after it has taken one.  At the end every
+line written must have arrived exactly once.
+
+  torture_promtail.py --bin-dir build/debug/bin [--seconds 20] [--files 100] [--rate 2] ...
+"""
+import argparse
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+CONFIG = """\
+server: {{disable: true}}
+positions: {{filename: {dir}/positions.yaml, sync_period: 1s}}
+clients:
+- url: http://127.0.0.1:{port}/loki/api/v1/push
+  batchwait: 200ms
+  backoff_config: {{min_period: 20ms, max_period: 200ms, max_retries: 1000}}
+scrape_configs:
+- job_name: torture
+  static_configs:
+  - labels: {{job: torture, __path__: '{dir}/logs/*.log'}}
+"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def report(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as r:
+        lines = r.read().decode().split("\n")
+    files, extra = {}, {}
+    for line in filter(None, lines):
+        parts = line.split()
+        if parts[0].isdigit():
+            files[int(parts[0])] = (int(parts[1]), int(parts[2]))
+        else:
+            extra[parts[0]] = int(parts[1])
+    return files, extra
+
+
+class Torture:
+    def __init__(self, args):
+        self.args = args
+        self.dir = tempfile.mkdtemp(prefix="torture-")
+        os.mkdir(os.path.join(self.dir, "logs"))
+        self.port = free_port()
+        self.config = os.path.join(self.dir, "promtail.yaml")
+        with open(self.config, "w") as f:
+            f.write(CONFIG.format(dir=self.dir, port=self.port))
+        self.log = open(os.path.join(self.dir, "promtail.log"), "ab")
+        self.promtail = None
+        self.kills = 0
+
+    def tool(self, name):
+        return os.path.join(self.args.bin_dir, name)
+
+    def start(self):
+        self.promtail = subprocess.Popen(
+            [self.tool("promtail"), "-config.file=" + self.config],
+            stdout=self.log, stderr=self.log)
+
+    def kill(self):
+        self.promtail.send_signal(signal.SIGKILL)
+        self.promtail.wait()
+        self.kills += 1
+
+    def run(self):
+        a = self.args
+        sink = subprocess.Popen([self.tool("torture_sink"), str(self.port), str(a.trouble)])
+        writer = subprocess.Popen(
+            [self.tool("torture_writer"), os.path.join(self.dir, "logs"), str(a.files),
+             str(int(a.rate * 1e6)), str(a.seconds), str(a.rotate_ms), str(a.keep)],
+            stdout=subprocess.PIPE, text=True)
+        try:
+            self.start()
+            self.torment(writer)
+            written = {int(k): int(v) for k, v in
+                       (line.split() for line in writer.stdout.read().splitlines())}
+            return self.settle(written)
+        finally:
+            for p in (writer, self.promtail, sink):
+                if p.poll() is None:
+                    p.kill()
+                p.wait()
+
+    def torment(self, writer):
+        while writer.poll() is None:
+            time.sleep(random.uniform(0.3, self.args.kill_every))
+            if self.promtail.poll() is not None:
+                raise SystemExit(f"promtail ended by itself: {self.promtail.returncode}; "
+                                 f"see {self.log.name}")
+            if writer.poll() is not None:
+                break
+            self.kill()
+            time.sleep(random.uniform(0, self.args.down))
+            self.start()
+
+    def settle(self, written):
+        total = sum(written.values())
+        arrived, deadline = -1, time.time() + self.args.settle
+        while time.time() < deadline:
+            files, extra = report(self.port)
+            now = sum(d for d, _ in files.values())
+            if now >= total:
+                time.sleep(1)
+                break
+            if now != arrived:
+                deadline = time.time() + self.args.settle
+            arrived = now
+            time.sleep(0.5)
+        files, extra = report(self.port)
+        lost = total - sum(d for d, _ in files.values())
+        doubles = sum(d for _, d in files.values())
+        print(f"{total} lines in {len(written)} files, promtail killed {self.kills} times: "
+              f"{lost} lost, {doubles} doubled, {extra.get('repeats', 0)} repeats dropped, "
+              f"{extra.get('gaps', 0)} gaps")
+        for i in sorted(written):
+            got, twice = files.get(i, (0, 0))
+            if got != written[i] or twice:
+                print(f"  f{i:03d}.log ({'copytruncate' if i % 2 else 'rename'}): "
+                      f"{written[i]} written, {got} arrived, {twice} doubled")
+        return lost == 0 and doubles == 0
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--bin-dir", default=os.environ.get("LOGE_BIN_DIR", "build/debug/bin"))
+    p.add_argument("--seconds", type=int, default=20)
+    p.add_argument("--files", type=int, default=100)
+    p.add_argument("--rate", type=float, default=2.0, help="MB/s over all files")
+    p.add_argument("--rotate-ms", type=int, default=1000)
+    p.add_argument("--keep", type=int, default=30, help="old generations that stay")
+    p.add_argument("--trouble", type=int, default=20, help="of a thousand pushes, three times")
+    p.add_argument("--kill-every", type=float, default=3.0)
+    p.add_argument("--down", type=float, default=1.0)
+    p.add_argument("--settle", type=float, default=20.0, help="seconds without progress")
+    p.add_argument("--seed", type=int)
+    p.add_argument("--keep-dir", action="store_true")
+    args = p.parse_args()
+    random.seed(args.seed)
+    torture = Torture(args)
+    ok = torture.run()
+    if ok and not args.keep_dir:
+        shutil.rmtree(torture.dir)
+    else:
+        print("kept:", torture.dir)
+    sys.exit(0 if ok else 1)
+
+
+if __name__ == "__main__":
+    main()
