@@ -16,9 +16,6 @@
 
 #define IN_STREAM "loghttp.PushRequest.Streams: []loghttp.LogProtoStream: unmarshalerDecoder"
 
-/* What UnixNano() gives for Go's zero time, the time of an entry that names none. */
-#define GO_ZERO_TIME_NS INT64_C(-6795364578871345152)
-
 struct reader {
     struct json_scan j;
     struct arena *arena;
@@ -134,7 +131,7 @@ static bool read_value(struct reader *r, struct entry *e)
 {
     if (json_peek(&r->j) != JSON_ARRAY)
         return fault(r, MALFORMED_JSON);
-    *e = (struct entry){GO_ZERO_TIME_NS, STR_EMPTY, LABELS_EMPTY};
+    *e = (struct entry){PUSH_NO_TIME_NS, STR_EMPTY, LABELS_EMPTY};
     json_array_begin(&r->j);
     bool ok = true;
     for (int i = 0; ok && json_array_next(&r->j); i++) {
@@ -196,7 +193,7 @@ static bool read_stream(struct reader *r, struct push_request_stream *s)
 
 static bool read_legacy_entry(struct reader *r, struct entry *e)
 {
-    *e = (struct entry){GO_ZERO_TIME_NS, STR_EMPTY, LABELS_EMPTY};
+    *e = (struct entry){PUSH_NO_TIME_NS, STR_EMPTY, LABELS_EMPTY};
     if (!json_object_begin(&r->j))
         return false;
     str key, ts;

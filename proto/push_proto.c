@@ -125,7 +125,7 @@ static int read_entry(str message, struct arena *a, struct entry *e)
 {
     struct cursor c = cursor_make(message);
     bool has_meta = false, ok = true;
-    *e = (struct entry){0, STR_EMPTY, LABELS_EMPTY};
+    *e = (struct entry){PUSH_NO_TIME_NS, STR_EMPTY, LABELS_EMPTY};
     while (!cursor_at_end(&c) && cursor_ok(&c)) {
         uint64_t tag = read_varint(&c);
         if (tag == TAG(1, WIRE_BYTES)) {

@@ -13,6 +13,9 @@
 #include "base/status.h"
 #include "proto/entry.h"
 
+/* The time of an entry that names none: what UnixNano() gives for Go's zero time, as in Loki. */
+#define PUSH_NO_TIME_NS INT64_C(-6795364578871345152)
+
 /* A push as it came, in either form.  Metadata is in the order sent: not sorted, maybe with empty
  * values and repeated names; validation puts that right. */
 struct push_request_stream {
