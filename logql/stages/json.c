@@ -14,12 +14,14 @@
 struct json_local {
     struct key_cache *keys;
     struct buf prefix; /* the names of the objects around, joined */
+    struct byte_index quotes;
 };
 
 struct json_walk {
     struct json_local *local;
     struct stage_line *line;
     struct labels_builder *labels;
+    struct byte_index *quotes; /* NULL: the line has none */
     json_lax_error error;
     bool is_dropped; /* by a filter on a label just set */
 };
@@ -48,58 +50,51 @@ static void json_local_free(void *local)
     mem_free(l);
 }
 
-/* Appends the name of a member to the prefix; blank names add nothing. */
-static void append_part(struct buf *prefix, str key)
-{
-    size_t before = prefix->len;
-    if (before > 0)
-        buf_append_char(prefix, '_');
-    size_t joined = prefix->len;
-    label_key_append(prefix, key, before == 0);
-    if (prefix->len == joined)
-        prefix->len = before;
-}
-
-static uint32_t member_id(struct json_walk *w, str key, unsigned depth)
-{
-    if (depth == 0)
-        return key_cache_id(w->local->keys, w->labels, key);
-    struct buf *prefix = &w->local->prefix;
-    size_t before = prefix->len;
-    append_part(prefix, key);
-    uint32_t id = label_name_id(w->labels, buf_str(prefix));
-    prefix->len = before;
-    return id;
-}
-
 /* False: the line is dropped. */
-static bool set_member(struct json_walk *w, str key, const struct json_lax_value *v, unsigned depth)
+static bool set_member(struct json_walk *w, uint32_t name, const struct json_lax_value *v)
 {
-    uint32_t id = label_key_target(w->labels, member_id(w, key, depth));
+    uint32_t id = label_key_target(w->labels, name);
     if (id == NAME_NONE)
         return true;
     str value = v->kind == LAX_STRING ? json_lax_label_value(v->text, w->line->arena) : v->text;
     return stage_set(w->line, id, value);
 }
 
-/* Walks one object; false: stop. */
-static bool walk_object(struct json_walk *w, str text, unsigned depth)
+static bool walk_object(struct json_walk *w, str text, uint32_t parent, unsigned depth);
+
+/* The members of an object in the object; false: stop. */
+static bool walk_inner(struct json_walk *w, str key, const struct key_slot *slot, str text,
+                       unsigned depth)
 {
-    struct json_lax_object o = json_lax_object(text);
+    if (!slot->is_prefix_wanted || depth >= JSON_STAGE_DEPTH_MAX)
+        return true;
+    size_t before = w->local->prefix.len;
+    label_key_join(&w->local->prefix, key);
+    bool goes_on = walk_object(w, text, slot->serial, depth + 1);
+    w->local->prefix.len = before;
+    return goes_on;
+}
+
+/* Walks one object; false: stop. */
+static bool walk_object(struct json_walk *w, str text, uint32_t parent, unsigned depth)
+{
+    struct json_lax_object o = json_lax_object(text, w->quotes);
     struct json_lax_value v;
     str key;
     while (json_lax_next(&o, w->line->arena, &key, &v)) {
-        if (v.kind == LAX_OBJECT) {
-            size_t before = w->local->prefix.len;
-            append_part(&w->local->prefix, key);
-            bool is_wanted = labels_builder_is_prefix_wanted(w->labels, buf_str(&w->local->prefix));
-            if (is_wanted && depth < JSON_STAGE_DEPTH_MAX && !walk_object(w, v.text, depth + 1))
+        if (v.kind == LAX_ARRAY || v.kind == LAX_NULL) {
+            if (labels_builder_has_all(w->labels))
                 return false;
-            w->local->prefix.len = before;
             continue;
         }
-        bool is_scalar = v.kind != LAX_ARRAY && v.kind != LAX_NULL;
-        w->is_dropped = is_scalar && !set_member(w, key, &v, depth);
+        const struct key_slot *slot =
+            key_cache_find(w->local->keys, w->labels, parent, buf_str(&w->local->prefix), key);
+        if (v.kind == LAX_OBJECT) {
+            if (!walk_inner(w, key, slot, v.text, depth))
+                return false;
+            continue;
+        }
+        w->is_dropped = !set_member(w, slot->id, &v);
         if (w->is_dropped || labels_builder_has_all(w->labels))
             return false;
     }
@@ -114,9 +109,11 @@ static bool json_run(const void *stage, void *local, struct stage_line *line)
     if (labels_builder_wants_none(labels))
         return true;
     struct json_walk w = {.local = local, .line = line, .labels = labels};
+    if (byte_index_begin(&w.local->quotes, BYTE_INDEX_QUOTES, line->text))
+        w.quotes = &w.local->quotes;
     w.local->prefix.len = 0;
     key_cache_begin_line(w.local->keys);
-    walk_object(&w, line->text, 0);
+    walk_object(&w, line->text, 0, 0);
     if (w.error != NULL)
         labels_builder_fail(labels, ERROR_JSON, str_c(w.error));
     return !w.is_dropped;

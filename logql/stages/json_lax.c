@@ -20,6 +20,8 @@ static inline bool is_blank(char c)
 
 size_t json_lax_token(str text, size_t from)
 {
+    if (from < text.len && (unsigned char)text.ptr[from] > ' ')
+        return from;
     for (; from < text.len; from++)
         if (!is_blank(text.ptr[from]))
             return from;
@@ -55,7 +57,20 @@ size_t json_lax_string_end(str text, size_t from, bool *ret_escape)
     return STR_NPOS;
 }
 
-size_t json_lax_block_end(str text, size_t from)
+/* The same, by an index if there is one and no backslash is near. */
+static inline size_t string_end(str text, size_t from, struct byte_index *quotes, bool *ret_escape)
+{
+    if (quotes == NULL)
+        return json_lax_string_end(text, from, ret_escape);
+    *ret_escape = false;
+    size_t before = (size_t)(text.ptr - quotes->base);
+    size_t end = byte_index_next(quotes, before + from);
+    if (!byte_index_is_plain(quotes, before + from, end))
+        return json_lax_string_end(text, from, ret_escape);
+    return end - before < text.len ? end - before + 1 : STR_NPOS;
+}
+
+static size_t block_end(str text, size_t from, struct byte_index *quotes)
 {
     char open = text.ptr[from], close = open == '{' ? '}' : ']';
     size_t level = 0;
@@ -63,7 +78,7 @@ size_t json_lax_block_end(str text, size_t from)
     for (size_t at = from; at < text.len; at++) {
         char c = text.ptr[at];
         if (c == '"') {
-            at = json_lax_string_end(text, at + 1, &ignored);
+            at = string_end(text, at + 1, quotes, &ignored);
             if (at == STR_NPOS)
                 return STR_NPOS;
             at--;
@@ -76,10 +91,20 @@ size_t json_lax_block_end(str text, size_t from)
     return STR_NPOS;
 }
 
+size_t json_lax_block_end(str text, size_t from)
+{
+    return block_end(text, from, NULL);
+}
+
+/* Bytes that end a number or a word. */
+static const bool is_token_end[256] = {
+    [' '] = true, ['\n'] = true, ['\r'] = true, ['\t'] = true,
+    [','] = true, ['}'] = true,  [']'] = true,
+};
+
 static size_t token_end(str text, size_t at)
 {
-    while (at < text.len && !is_blank(text.ptr[at]) && text.ptr[at] != ',' && text.ptr[at] != '}' &&
-           text.ptr[at] != ']')
+    while (at < text.len && !is_token_end[(unsigned char)text.ptr[at]])
         at++;
     return at;
 }
@@ -101,18 +126,20 @@ static json_lax_error read_word(str text, size_t at, struct json_lax_value *ret)
     return str_eq(ret->text, STR("null")) ? NULL : json_lax_bad_value;
 }
 
-static json_lax_error read_block(str text, size_t at, struct json_lax_value *ret)
+static json_lax_error read_block(str text, size_t at, struct byte_index *quotes,
+                                 struct json_lax_value *ret)
 {
     bool is_object = text.ptr[at] == '{';
     ret->kind = is_object ? LAX_OBJECT : LAX_ARRAY;
-    ret->end = json_lax_block_end(text, at);
+    ret->end = block_end(text, at, quotes);
     if (ret->end == STR_NPOS)
         return is_object ? json_lax_bad_object : json_lax_bad_array;
     ret->text = str_sub(text, at, ret->end);
     return NULL;
 }
 
-json_lax_error json_lax_read(str text, size_t from, struct json_lax_value *ret)
+json_lax_error json_lax_read(str text, size_t from, struct byte_index *quotes,
+                             struct json_lax_value *ret)
 {
     size_t at = json_lax_token(text, from);
     if (at == STR_NPOS)
@@ -121,14 +148,14 @@ json_lax_error json_lax_read(str text, size_t from, struct json_lax_value *ret)
     switch (text.ptr[at]) {
     case '"':
         ret->kind = LAX_STRING;
-        ret->end = json_lax_string_end(text, at + 1, &ret->has_escape);
+        ret->end = string_end(text, at + 1, quotes, &ret->has_escape);
         if (ret->end == STR_NPOS)
             return json_lax_bad_string;
         ret->text = str_sub(text, at + 1, ret->end - 1);
         return NULL;
     case '{':
     case '[':
-        return read_block(text, at, ret);
+        return read_block(text, at, quotes, ret);
     default:
         return read_word(text, at, ret);
     }
@@ -183,14 +210,51 @@ static bool begin_member(struct json_lax_object *o)
     return !o->is_done;
 }
 
+/* A member written without blanks and escapes, ,"key":"text" or ,"key":12, read by the index in one
+ * go.  False, and nothing done, if it is written in any other way. */
+static inline bool next_plain(struct json_lax_object *o, str *ret_key, struct json_lax_value *v)
+{
+    const char *t = o->text.ptr;
+    size_t n = o->text.len, at = o->at;
+    if (at + 4 > n || t[at] != (o->is_begun ? ',' : '{') || t[at + 1] != '"')
+        return false;
+    size_t before = (size_t)(t - o->quotes->base), from = at + 2;
+    size_t end = byte_index_next(o->quotes, before + from) - before;
+    if (end + 3 > n || t[end + 1] != ':' ||
+        !byte_index_is_plain(o->quotes, before + at, before + end))
+        return false;
+    size_t value = end + 2;
+    if (t[value] == '"') {
+        size_t value_end = byte_index_next(o->quotes, before + value + 1) - before;
+        if (value_end >= n || !byte_index_is_plain(o->quotes, before + value, before + value_end))
+            return false;
+        v->kind = LAX_STRING;
+        v->text = str_make(t + value + 1, value_end - value - 1);
+        v->end = value_end + 1;
+    } else if (t[value] >= '0' && t[value] <= '9') {
+        v->kind = LAX_NUMBER;
+        v->end = token_end(o->text, value);
+        v->text = str_make(t + value, v->end - value);
+    } else {
+        return false;
+    }
+    v->has_escape = false;
+    o->is_begun = true;
+    o->at = v->end;
+    *ret_key = str_make(t + from, end - from);
+    return true;
+}
+
 bool json_lax_next(struct json_lax_object *o, struct arena *a, str *ret_key,
                    struct json_lax_value *ret_value)
 {
+    if (o->quotes != NULL && !o->is_done && next_plain(o, ret_key, ret_value))
+        return true;
     if (o->is_done || !begin_member(o))
         return false;
     bool has_escape;
     size_t from = o->at + 1;
-    o->at = json_lax_string_end(o->text, from, &has_escape);
+    o->at = string_end(o->text, from, o->quotes, &has_escape);
     if (o->at == STR_NPOS)
         return fail(o, json_lax_bad_json);
     *ret_key = str_sub(o->text, from, o->at - 1);
@@ -203,7 +267,7 @@ bool json_lax_next(struct json_lax_object *o, struct arena *a, str *ret_key,
         return false;
     if (!is_at(o, ':'))
         return fail(o, json_lax_bad_json);
-    json_lax_error error = json_lax_read(o->text, o->at + 1, ret_value);
+    json_lax_error error = json_lax_read(o->text, o->at + 1, o->quotes, ret_value);
     if (error != NULL)
         return fail(o, error);
     o->at = ret_value->end;
@@ -223,7 +287,7 @@ size_t json_lax_array(str text, json_lax_element *fn, void *arg)
         return at;
     for (size_t index = 0;; index++) {
         struct json_lax_value v;
-        if (json_lax_read(text, at, &v) != NULL)
+        if (json_lax_read(text, at, NULL, &v) != NULL)
             return at;
         fn(arg, index, &v, v.end - v.text.len);
         at = v.end;

@@ -8,6 +8,7 @@
  * Views point into the text, or into the arena for what had escapes.  Pure functions. */
 #pragma once
 #include "base/arena.h"
+#include "logql/stages/byte_index.h"
 
 enum json_lax_kind { LAX_STRING, LAX_NUMBER, LAX_OBJECT, LAX_ARRAY, LAX_BOOL, LAX_NULL };
 
@@ -24,8 +25,10 @@ struct json_lax_value {
     bool has_escape;
 };
 
-/* The value that begins at or behind (white space) text[from]. */
-json_lax_error json_lax_read(str text, size_t from, struct json_lax_value *ret);
+/* The value that begins at or behind (white space) text[from].  `quotes` is an index of a text that
+ * `text` is part of, or NULL. */
+json_lax_error json_lax_read(str text, size_t from, struct byte_index *quotes,
+                             struct json_lax_value *ret);
 
 /* Offset of the first byte from `from` on that is no white space; STR_NPOS if there is none. */
 size_t json_lax_token(str text, size_t from);
@@ -37,19 +40,20 @@ size_t json_lax_block_end(str text, size_t from);
 
 /* A walk over the members of the object that the text begins with:
  *
- *     struct json_lax_object o = json_lax_object(text);
+ *     struct json_lax_object o = json_lax_object(text, NULL);
  *     while (json_lax_next(&o, arena, &key, &value)) ...
  *     if (o.error != NULL) ... */
 struct json_lax_object {
     str text;
+    struct byte_index *quotes; /* may be NULL */
     size_t at;
     bool is_begun, is_done;
     json_lax_error error;
 };
 
-static inline struct json_lax_object json_lax_object(str text)
+static inline struct json_lax_object json_lax_object(str text, struct byte_index *quotes)
 {
-    return (struct json_lax_object){.text = text};
+    return (struct json_lax_object){.text = text, .quotes = quotes};
 }
 
 bool json_lax_next(struct json_lax_object *o, struct arena *a, str *ret_key,

@@ -121,7 +121,7 @@ static bool visit_key(struct path_walk *w, size_t at, str key)
         w->is_found[i] = true;
         w->n_found++;
         struct json_lax_value v;
-        json_lax_error error = json_lax_read(w->text, at + 1, &v);
+        json_lax_error error = json_lax_read(w->text, at + 1, NULL, &v);
         w->fn(w->arg, i, &v, error);
     }
     return w->n_found < w->n;
@@ -146,7 +146,7 @@ static void visit_element(void *arg, size_t index, const struct json_lax_value *
         if (v->kind == LAX_STRING)
             inner.text = str_from(v->text, at);
         else
-            error = json_lax_read(v->text, at, &inner);
+            error = json_lax_read(v->text, at, NULL, &inner);
         w->fn(w->arg, i, &inner, error);
     }
 }

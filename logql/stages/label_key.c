@@ -2,10 +2,24 @@
 
 #include "base/utf8.h"
 
+/* Letters, digits and '_'. */
+static const bool name_chars[256] = {
+    ['0'] = true, ['1'] = true, ['2'] = true, ['3'] = true, ['4'] = true, ['5'] = true,
+    ['6'] = true, ['7'] = true, ['8'] = true, ['9'] = true, ['_'] = true, ['A'] = true,
+    ['B'] = true, ['C'] = true, ['D'] = true, ['E'] = true, ['F'] = true, ['G'] = true,
+    ['H'] = true, ['I'] = true, ['J'] = true, ['K'] = true, ['L'] = true, ['M'] = true,
+    ['N'] = true, ['O'] = true, ['P'] = true, ['Q'] = true, ['R'] = true, ['S'] = true,
+    ['T'] = true, ['U'] = true, ['V'] = true, ['W'] = true, ['X'] = true, ['Y'] = true,
+    ['Z'] = true, ['a'] = true, ['b'] = true, ['c'] = true, ['d'] = true, ['e'] = true,
+    ['f'] = true, ['g'] = true, ['h'] = true, ['i'] = true, ['j'] = true, ['k'] = true,
+    ['l'] = true, ['m'] = true, ['n'] = true, ['o'] = true, ['p'] = true, ['q'] = true,
+    ['r'] = true, ['s'] = true, ['t'] = true, ['u'] = true, ['v'] = true, ['w'] = true,
+    ['x'] = true, ['y'] = true, ['z'] = true,
+};
+
 static inline bool is_name_char(char c)
 {
-    unsigned letter = ((unsigned)(unsigned char)c | 0x20) - 'a', digit = (unsigned char)c - '0';
-    return letter < 26 || digit < 10 || c == '_';
+    return name_chars[(unsigned char)c];
 }
 
 static bool is_name(str key)
@@ -57,16 +71,15 @@ uint32_t label_name_id(struct labels_builder *b, str name)
     return b->n_required > 0 ? names_find(&b->names, name) : labels_builder_id(b, name);
 }
 
-static uint32_t look_up(struct key_cache *c, struct labels_builder *b, str key)
+void label_key_join(struct buf *prefix, str key)
 {
-    buf_reset(&c->scratch);
-    label_key_append(&c->scratch, key, true);
-    return label_name_id(b, buf_str(&c->scratch));
-}
-
-static bool is_key(const struct key_slot *s, str key)
-{
-    return s->is_used && s->len == key.len && memcmp(s->key, key.ptr, key.len) == 0;
+    size_t before = prefix->len;
+    if (before > 0)
+        buf_append_char(prefix, '_');
+    size_t joined = prefix->len;
+    label_key_append(prefix, key, before == 0);
+    if (prefix->len == joined)
+        prefix->len = before;
 }
 
 void key_cache_begin_line(struct key_cache *c)
@@ -74,26 +87,50 @@ void key_cache_begin_line(struct key_cache *c)
     c->nth = 0;
 }
 
-uint32_t key_cache_id(struct key_cache *c, struct labels_builder *b, str key)
+/* Fills all of a slot but the key itself. */
+static void look_up(struct key_cache *c, struct key_slot *s, struct labels_builder *b,
+                    uint32_t parent, str prefix, str key)
 {
-    if (key.len > KEY_CACHE_KEY)
-        return look_up(c, b, key);
+    buf_reset(&c->scratch);
+    buf_append_str(&c->scratch, prefix);
+    label_key_join(&c->scratch, key);
+    if (++c->serial == 0) { /* all numbers used: whoever holds one may not be mistaken */
+        memset(c->slots, 0, sizeof c->slots);
+        c->serial = 1;
+    }
+    s->parent = parent;
+    s->serial = c->serial;
+    s->id = label_name_id(b, buf_str(&c->scratch));
+    s->is_prefix_wanted = labels_builder_is_prefix_wanted(b, buf_str(&c->scratch));
+}
+
+static inline bool is_key(const struct key_slot *s, uint32_t parent, str key)
+{
+    return s->len == key.len && s->parent == parent && s->serial != 0 &&
+           memcmp(s->key, key.ptr, key.len) == 0;
+}
+
+const struct key_slot *key_cache_find(struct key_cache *c, struct labels_builder *b,
+                                      uint32_t parent, str prefix, str key)
+{
+    if (key.len > KEY_CACHE_KEY) {
+        look_up(c, &c->spare, b, parent, prefix, key);
+        return &c->spare;
+    }
     /* Lines of a stream tend to have the same keys in the same order: look there first. */
     unsigned nth = c->nth++ % KEY_CACHE_ORDER;
     struct key_slot *s = &c->slots[c->order[nth]];
-    if (is_key(s, key))
-        return s->id;
+    if (is_key(s, parent, key))
+        return s;
     /* The slot of a key is fixed: a newcomer pushes the old one out. */
-    c->order[nth] = (uint8_t)(names_hash(key) & (KEY_CACHE_SLOTS - 1));
+    c->order[nth] = (uint8_t)((names_hash(key) + parent) & (KEY_CACHE_SLOTS - 1));
     s = &c->slots[c->order[nth]];
-    if (is_key(s, key))
-        return s->id;
-    uint32_t id = look_up(c, b, key);
-    s->is_used = true;
+    if (is_key(s, parent, key))
+        return s;
+    look_up(c, s, b, parent, prefix, key);
     s->len = (uint8_t)key.len;
     memcpy(s->key, key.ptr, key.len);
-    s->id = id;
-    return id;
+    return s;
 }
 
 uint32_t label_key_target(struct labels_builder *b, uint32_t id)

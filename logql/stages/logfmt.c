@@ -14,25 +14,37 @@ static int logfmt_compile(const struct stage *s, struct arena *a, void **ret, st
     return 0;
 }
 
+struct logfmt_local {
+    struct key_cache *keys;
+    struct byte_index index;
+};
+
 static void *logfmt_local_new(const void *stage, struct labels_builder *b)
 {
     (void)stage, (void)b;
-    return key_cache_new();
+    struct logfmt_local *l = mem_zalloc(sizeof *l);
+    l->keys = key_cache_new();
+    return l;
 }
 
 static void logfmt_local_free(void *local)
 {
-    key_cache_free(local);
+    struct logfmt_local *l = local;
+    key_cache_free(l->keys);
+    mem_free(l);
 }
 
 static bool logfmt_run(const void *stage, void *local, struct stage_line *line)
 {
     const struct stage *st = stage;
+    struct logfmt_local *l = local;
     struct labels_builder *labels = line->labels;
     if (labels_builder_wants_none(labels))
         return true;
     struct logfmt_scan scan = logfmt_scan(line->text);
-    key_cache_begin_line(local);
+    if (byte_index_begin(&l->index, BYTE_INDEX_LOGFMT, line->text))
+        scan.index = &l->index;
+    key_cache_begin_line(l->keys);
     while (!logfmt_is_end(&scan)) {
         if (!logfmt_next(&scan, line->arena)) {
             if (st->extract.is_strict)
@@ -41,7 +53,8 @@ static bool logfmt_run(const void *stage, void *local, struct stage_line *line)
         }
         if (scan.value.len == 0 && !st->extract.is_keep_empty)
             continue;
-        uint32_t id = label_key_target(labels, key_cache_id(local, labels, scan.key));
+        uint32_t id =
+            label_key_target(labels, key_cache_find(l->keys, labels, 0, STR_EMPTY, scan.key)->id);
         if (id == NAME_NONE)
             continue;
         if (!stage_set(line, id, label_value_clean(scan.value, line->arena)))

@@ -2,10 +2,6 @@
 
 #include "base/utf8.h"
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 /* Bytes that end something: white space and control, '=' and '"'. */
 enum { PLAIN, BLANK, EQUALS, QUOTE };
 
@@ -26,19 +22,8 @@ static inline unsigned kind_at(const struct logfmt_scan *s, size_t at)
 /* First byte from `at` on that ends something. */
 static size_t plain_end(const struct logfmt_scan *s, size_t at)
 {
-#if defined(__SSE2__)
-    const __m128i blank = _mm_set1_epi8(' '), equals = _mm_set1_epi8('='),
-                  quote = _mm_set1_epi8('"');
-    for (; at + 16 <= s->line.len; at += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s->line.ptr + at));
-        __m128i ends =
-            _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(v, blank), v),
-                         _mm_or_si128(_mm_cmpeq_epi8(v, equals), _mm_cmpeq_epi8(v, quote)));
-        int hits = _mm_movemask_epi8(ends);
-        if (hits != 0)
-            return at + (size_t)__builtin_ctz((unsigned)hits);
-    }
-#endif
+    if (s->index != NULL)
+        return byte_index_next(s->index, at);
     while (at < s->line.len && kind_at(s, at) == PLAIN)
         at++;
     return at;
@@ -61,8 +46,11 @@ static bool fail_and_skip(struct logfmt_scan *s, enum logfmt_error error)
 }
 
 /* True if the key is well-formed UTF-8 without U+FFFD. */
-static bool is_good_key(str key)
+static bool is_good_key(const struct logfmt_scan *s, size_t from)
 {
+    str key = s->key;
+    if (s->index != NULL && byte_index_is_ascii(s->index, from, s->at))
+        return true;
     uint64_t high = 0;
     for (size_t i = 0; i < key.len; i++)
         high |= (unsigned char)key.ptr[i];
@@ -199,7 +187,7 @@ bool logfmt_next(struct logfmt_scan *s, struct arena *a)
     unsigned kind = logfmt_is_end(s) ? BLANK : kind_at(s, s->at);
     if (kind == QUOTE || s->key.len == 0)
         return fail_and_skip(s, LOGFMT_UNEXPECTED);
-    if (!is_good_key(s->key))
+    if (!is_good_key(s, from))
         return kind == EQUALS ? fail_and_skip(s, LOGFMT_BAD_KEY) : fail(s, LOGFMT_BAD_KEY);
     if (kind != EQUALS)
         return true;

@@ -8,6 +8,7 @@
  * it is asked to.  Views point into the line, or into the arena for what had escapes. */
 #pragma once
 #include "base/arena.h"
+#include "logql/stages/byte_index.h"
 
 enum logfmt_error {
     LOGFMT_OK,
@@ -19,6 +20,7 @@ enum logfmt_error {
 
 struct logfmt_scan {
     str line;
+    struct byte_index *index; /* of the line, or NULL */
     size_t at;
     str key;                 /* never empty after a true logfmt_next() */
     str value;               /* empty for a bare key and for key= */

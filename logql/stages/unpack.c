@@ -44,7 +44,7 @@ static void unpack_local_free(void *local)
 static bool read_members(struct unpack_local *l, struct stage_line *line, str *ret_entry,
                          json_lax_error *ret_error)
 {
-    struct json_lax_object o = json_lax_object(line->text);
+    struct json_lax_object o = json_lax_object(line->text, NULL);
     struct json_lax_value v;
     str key;
     l->labels.len = 0;
@@ -60,7 +60,8 @@ static bool read_members(struct unpack_local *l, struct stage_line *line, str *r
             }
             continue;
         }
-        uint32_t id = label_key_target(line->labels, key_cache_id(l->keys, line->labels, key));
+        uint32_t id = label_key_target(
+            line->labels, key_cache_find(l->keys, line->labels, 0, STR_EMPTY, key)->id);
         if (id != NAME_NONE)
             VEC_PUSH(&l->labels, (struct unpacked){id, json_lax_label_value(v.text, line->arena)});
     }
