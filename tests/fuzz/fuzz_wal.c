@@ -2,13 +2,12 @@
 /* The log: what stands in records, and files of records.  First byte 0: a batch, 1: flush marks,
  * 2: a file, which is replayed. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "ingester/record.h"
 #include "ingester/wal.h"
 #include "runtime/log.h"
+#include "tests/support/temp_dir.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,13 +47,10 @@ static int on_record(void *arg, uint64_t pos, enum wal_record_type type, str pay
 
 static void try_file(str bytes)
 {
-    static char dir[32];
-    char path[64];
-    if (dir[0] == '\0') {
-        snprintf(dir, sizeof dir, "/tmp/fuzz_wal_XXXXXX");
-        ASSERT(mkdtemp(dir) != NULL);
-        log_set_level(LOG_ERROR + 1);
-    }
+    char dir[TEMP_DIR_MAX];
+    char path[2 * TEMP_DIR_MAX];
+    log_set_level(LOG_ERROR + 1);
+    ASSERT(temp_dir_make(dir));
     snprintf(path, sizeof path, "%s/0000000000000001.wal", dir);
     FILE *f = fopen(path, "wb");
     ASSERT(f != NULL);
@@ -73,8 +69,7 @@ static void try_file(str bytes)
     wal_replayed_to(w, WAL_POS_NONE);
     wal_truncate(w, WAL_POS_NONE);
     wal_close(w);
-    snprintf(path, sizeof path, "rm -f %s/*", dir);
-    ASSERT(system(path) == 0);
+    ASSERT(temp_dir_remove(dir));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,26 +1,23 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "index/key.h"
 #include "index/store.h"
+#include "tests/support/temp_dir.h"
 
 /* A folder that goes with the test. */
-static char dir[64];
+static char dir[TEMP_DIR_MAX];
 
 static void make_dir(void)
 {
-    snprintf(dir, sizeof dir, "/tmp/loge_table_XXXXXX");
-    cr_assert_not_null(mkdtemp(dir));
+    cr_assert(temp_dir_make(dir));
 }
 
 static void remove_dir(void)
 {
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    cr_assert_eq(system(command), 0);
+    cr_assert(temp_dir_remove(dir));
 }
 
 TestSuite(index_table, .init = make_dir, .fini = remove_dir, .timeout = 60);

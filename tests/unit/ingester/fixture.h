@@ -3,7 +3,6 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/map.h"
@@ -12,9 +11,10 @@
 #include "index/store.h"
 #include "ingester/ingester.h"
 #include "runtime/log.h"
+#include "tests/support/temp_dir.h"
 
 struct fixture {
-    char dir[64], wal_dir[80], tables_dir[80];
+    char dir[TEMP_DIR_MAX], wal_dir[80], tables_dir[80];
     struct arena arena; /* of the configuration and of what tests make */
     struct ingester_config config;
     struct limits limits;
@@ -49,8 +49,7 @@ static inline void fixture_init(struct fixture *f)
 {
     memset(f, 0, sizeof *f);
     log_set_level(LOG_ERROR);
-    snprintf(f->dir, sizeof f->dir, "/tmp/loge_ingester_XXXXXX");
-    cr_assert_not_null(mkdtemp(f->dir));
+    cr_assert(temp_dir_make(f->dir));
     snprintf(f->wal_dir, sizeof f->wal_dir, "%s/wal", f->dir);
     snprintf(f->tables_dir, sizeof f->tables_dir, "%s/tables", f->dir);
     arena_init(&f->arena, (size_t)256 << 20);
@@ -61,9 +60,7 @@ static inline void fixture_init(struct fixture *f)
 
 static inline void fixture_deinit(struct fixture *f)
 {
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", f->dir);
-    cr_assert_eq(system(command), 0);
+    cr_assert(temp_dir_remove(f->dir));
     limits_set_free(f->set);
     arena_deinit(&f->arena);
 }

@@ -1,6 +1,4 @@
 #include <criterion/criterion.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "base/mem.h"
 #include "chunks/chunk.h"
@@ -8,9 +6,10 @@
 #include "index/store.h"
 #include "querier/store_source.h"
 #include "runtime/log.h"
+#include "tests/support/temp_dir.h"
 
 /* A store in a temporary folder and its source. */
-static char dir[64];
+static char dir[TEMP_DIR_MAX];
 static struct store *store;
 static struct query_source *q;
 static struct arena arena;
@@ -18,8 +17,7 @@ static struct arena arena;
 static void init(void)
 {
     log_set_level(LOG_ERROR + 1);
-    snprintf(dir, sizeof dir, "/tmp/loge_source_XXXXXX");
-    cr_assert_not_null(mkdtemp(dir));
+    cr_assert(temp_dir_make(dir));
     arena_init(&arena, 16 << 20);
     struct store_config config = {.dir = dir, .map_bytes = 1 << 20, .open_max = 2};
     cr_assert_eq(store_open(&config, &store, NULL), 0);
@@ -31,9 +29,7 @@ static void fini(void)
     store_source_free(q);
     store_close(store);
     arena_deinit(&arena);
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    cr_assert_eq(system(command), 0);
+    cr_assert(temp_dir_remove(dir));
 }
 
 TestSuite(querier_store_source, .init = init, .fini = fini, .timeout = 60);
