@@ -94,6 +94,13 @@ struct pipeline_stream pipeline_run_stream(struct pipeline_run *run, const struc
 void pipeline_run_block(struct pipeline_run *run, const struct block_view *v, uint32_t from,
                         uint32_t to, bool is_backward);
 
+/* True if the pipeline has line filters that run over whole blocks, within pipeline_run_block(). */
+bool pipeline_filters_blocks(const struct pipeline *p);
+/* True if they left some entry of the block.  Only pipeline_run_next() looks at times and metadata,
+ * so who has decoded nothing but the lines may ask this, and put the other columns into the view
+ * before the first pipeline_run_next(). */
+bool pipeline_run_has_lines(const struct pipeline_run *run);
+
 struct pipeline_result {
     uint32_t at; /* entry of the block: its time is v->ts_ns[at] */
     str line;    /* after the stages; lives until the next call; empty when no text was read */

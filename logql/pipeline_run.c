@@ -423,6 +423,20 @@ static bool next_line(struct pipeline_run *run, uint32_t *ret)
     return false;
 }
 
+bool pipeline_filters_blocks(const struct pipeline *p)
+{
+    return p->n_filters > 0;
+}
+
+bool pipeline_run_has_lines(const struct pipeline_run *run)
+{
+    uint32_t n_words = line_set_n_words(&run->lines);
+    for (uint32_t i = 0; i < n_words; i++)
+        if (run->words[i] != 0)
+            return true;
+    return false;
+}
+
 static bool has_meta(const struct block_view *v)
 {
     return (v->columns & BLOCK_META) != 0 && v->n_meta > 0;
