@@ -14,6 +14,7 @@ struct regexp_local {
     str *groups;
 };
 
+/* Any name will do: it is made a label name like the keys of a line, 1a becomes _1a. */
 static int check_names(const struct regexp *st, struct error *err)
 {
     bool is_any = false;
@@ -21,9 +22,6 @@ static int check_names(const struct regexp *st, struct error *err)
         if (st->names[i].len == 0)
             continue;
         is_any = true;
-        if (!label_name_is_valid(st->names[i]))
-            return error_set(err, E_PARSE, "invalid extracted label name '%.*s'",
-                             STR_ARG(st->names[i]));
         for (int j = 1; j < i; j++)
             if (str_eq(st->names[i], st->names[j]))
                 return error_set(err, E_PARSE, "duplicate extracted label name '%.*s'",
@@ -32,6 +30,16 @@ static int check_names(const struct regexp *st, struct error *err)
     if (!is_any)
         return error_set(err, E_PARSE, "at least one named capture must be supplied");
     return 0;
+}
+
+static str label_name_of(str name, struct arena *a)
+{
+    struct buf b;
+    buf_init(&b, BUF_NO_LIMIT);
+    label_key_append(&b, name, true);
+    str label = arena_str(a, buf_str(&b));
+    buf_deinit(&b);
+    return label;
 }
 
 static void regexp_release(void *stage)
@@ -54,6 +62,8 @@ static int regexp_compile(const struct stage *s, struct arena *a, void **ret, st
         regex_free(st->re);
         return r;
     }
+    for (int i = 1; i <= st->n_groups; i++)
+        st->names[i] = label_name_of(st->names[i], a);
     *ret = st;
     return 0;
 }

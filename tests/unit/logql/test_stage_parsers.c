@@ -9,6 +9,7 @@ Test(logql_stage_regexp, sets_named_groups_of_the_first_match)
                 {"| regexp \"(?P<a>x)?(?P<b>y)\"", "y", "a= b=y"},
                 {"| regexp \"(\\\\w+) (?P<b>\\\\w+)\"", "one two", "b=two"},
                 {"| regexp \"(?P<x>\\\\d+)\" | regexp \"(?P<x>[a-z]+)\"", "12 ab", "x=12"},
+                {"| regexp \"(?P<1a>.*)\"", "y", "_1a=y"},
                 {"| regexp \"(?P<app>.*)\"", "y", "app_extracted=y"});
 }
 
