@@ -23,6 +23,7 @@ struct pipeline_run {
     bool is_backward;
     struct line_set lines; /* those still to be looked at */
     uint32_t word;         /* of lines: where the search goes on */
+    bool is_begun;         /* pipeline_run_next() was asked: the view is complete */
     uint64_t *words;       /* twice as many as lines can need: the set and scratch */
     uint32_t words_cap;
     struct pipeline_labels **by_meta; /* what lines with this metadata come to; NULL: not known */
@@ -398,8 +399,7 @@ void pipeline_run_block(struct pipeline_run *run, const struct block_view *v, ui
     if ((to - from) % 64 != 0)
         run->words[n_words - 1] = (UINT64_C(1) << ((to - from) % 64)) - 1;
     run->word = is_backward && n_words > 0 ? n_words - 1 : 0;
-    if (run->p->is_set_by_meta)
-        forget_meta(run);
+    run->is_begun = false;
     if (n_words > 0)
         run_filters(run);
 }
@@ -465,6 +465,9 @@ bool pipeline_run_next(struct pipeline_run *run, struct pipeline_result *ret)
     const struct block_view *v = run->v;
     const struct pipeline *p = run->p;
     uint32_t at;
+    if (!run->is_begun && p->is_set_by_meta)
+        forget_meta(run);
+    run->is_begun = true;
     while (run->error == 0 && next_line(run, &at)) {
         str text = p->is_text_needed ? block_line(v, at) : STR_EMPTY;
         ret->value = 0;

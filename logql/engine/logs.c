@@ -152,6 +152,8 @@ static void clip(const struct keeper *k, const struct block_view *v, uint32_t *f
         lo = MAX(lo, bound);
     else if (bound < INT64_MAX)
         hi = MIN(hi, bound + 1);
+    if (v->ts_ns == NULL)
+        return;
     if (*from < *to && v->ts_ns[*from] < lo)
         *from = scan_lower_bound(v->ts_ns, *from, *to, lo);
     if (*from < *to && v->ts_ns[*to - 1] >= hi)
@@ -185,6 +187,11 @@ static int run_piece(struct keeper *k, const struct block_view *v, uint32_t from
 {
     struct shard *sh = k->shard;
     pipeline_run_block(sh->run, v, from, to, k->is_backward);
+    if (!pipeline_run_has_lines(sh->run))
+        return 0;
+    int rc = unit_reader_complete(&k->reader);
+    if (rc <= 0)
+        return rc;
     struct pipeline_result r;
     while (pipeline_run_next(sh->run, &r)) {
         sh->stats.lines_after_filters++;
@@ -206,7 +213,8 @@ static int run_unit(struct keeper *k, const struct scan_unit *u)
     unsigned columns = k->pipe.columns | BLOCK_TIMES | BLOCK_LINES;
     if (u->meta_bytes == 0)
         columns &= ~(unsigned)BLOCK_META;
-    unit_reader_open(&k->reader, u, columns);
+    unit_reader_open(&k->reader, u, columns,
+                     !k->is_interval && pipeline_filters_blocks(k->leaf->pipeline));
     const struct block_view *v;
     uint32_t from, to;
     uint64_t seq = (uint64_t)u->first << 32;

@@ -12,8 +12,8 @@ struct sampler {
     struct series_table *table;
     struct unit_reader reader;
     uint32_t stream; /* that the run was told of last; UINT32_MAX: none */
-    struct pipeline_stream pipe;
-    uint64_t bytes_before;
+    struct pipeline_stream of_stream;
+    struct pipeline_stream pipe; /* the same for the unit at hand */
 };
 
 static struct series *series_of(struct sampler *s, struct pipeline_labels *labels)
@@ -112,12 +112,16 @@ static int run_unit(struct sampler *s, const struct scan_unit *u, struct error *
     struct shard *sh = s->shard;
     if (u->stream != s->stream) {
         s->stream = u->stream;
-        s->pipe = pipeline_run_stream(sh->run, &s->leaf->scan.streams[u->stream].labels);
+        s->of_stream = pipeline_run_stream(sh->run, &s->leaf->scan.streams[u->stream].labels);
     }
+    s->pipe = s->of_stream;
+    if ((u->flags & BLOCK_REF_HAS_META) == 0)
+        s->pipe.constant = s->pipe.constant_if_plain;
     bool is_counted = is_countable(s);
     if (is_counted && add_from_footer(s, u))
         return 0;
-    unit_reader_open(&s->reader, u, columns_of(s, u));
+    unit_reader_open(&s->reader, u, columns_of(s, u),
+                     !is_counted && pipeline_filters_blocks(s->leaf->pipeline));
     const struct block_view *v;
     uint32_t from, to;
     int rc;
@@ -129,6 +133,11 @@ static int run_unit(struct sampler *s, const struct scan_unit *u, struct error *
             continue;
         }
         pipeline_run_block(sh->run, v, from, to, false);
+        if (!pipeline_run_has_lines(sh->run))
+            continue;
+        rc = unit_reader_complete(&s->reader);
+        if (rc <= 0)
+            break;
         struct pipeline_result r;
         while (pipeline_run_next(sh->run, &r))
             add_result(s, v, &r);

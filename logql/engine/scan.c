@@ -90,6 +90,7 @@ static size_t cut_units(const struct scan_stream *st, uint32_t stream, struct sc
         u->entries += ref->entries;
         u->line_bytes += ref->line_bytes;
         u->meta_bytes += ref->meta_bytes;
+        u->flags |= ref->flags;
     }
     return n;
 }
@@ -189,26 +190,33 @@ static void count_read(const struct scan_block *b, unsigned columns, const struc
     const struct block_ref *ref = b->ref;
     uint64_t text = v->text != NULL ? v->text_len - v->n : 0;
     uint64_t meta = (columns & BLOCK_META) != 0 ? ref->meta_bytes : 0;
-    st->blocks_read++;
-    st->lines_processed += v->n;
     st->bytes_processed += text + meta;
     st->meta_bytes_processed += meta;
-    if ((ref->flags & BLOCK_REF_IN_MEMORY) != 0) {
-        st->head_lines += v->n;
+    if ((ref->flags & BLOCK_REF_IN_MEMORY) != 0)
         st->head_bytes += text + meta;
+    else
+        st->decompressed_bytes += text + meta + (v->ts_ns != NULL ? v->n * sizeof(int64_t) : 0);
+}
+
+static void count_block(const struct scan_block *b, struct engine_stats *st)
+{
+    const struct block_ref *ref = b->ref;
+    st->blocks_read++;
+    st->lines_processed += ref->entries;
+    if ((ref->flags & BLOCK_REF_IN_MEMORY) != 0) {
+        st->head_lines += ref->entries;
         return;
     }
-    st->decompressed_lines += v->n;
-    st->decompressed_bytes += text + meta + (v->ts_ns != NULL ? v->n * sizeof(int64_t) : 0);
+    st->decompressed_lines += ref->entries;
     st->compressed_bytes += ref->compressed_bytes;
 }
 
-int scan_read_block(const struct scan_block *b, unsigned columns, struct block_buf *into,
-                    struct engine_stats *stats)
+static int read_columns(const struct scan_block *b, unsigned columns, struct block_buf *into,
+                        struct engine_stats *stats)
 {
-    int rc = b->source->ops->read(b->source, b->ref, columns | BLOCK_TIMES, into);
+    int rc = b->source->ops->read(b->source, b->ref, columns, into);
     if (rc == 0 && (columns & BLOCK_LENGTHS) != 0 && into->view.line_at == NULL)
-        rc = b->source->ops->read(b->source, b->ref, columns | BLOCK_TIMES | BLOCK_LINES, into);
+        rc = b->source->ops->read(b->source, b->ref, columns | BLOCK_LINES, into);
     if (rc == E_CORRUPT)
         stats->blocks_corrupt++;
     if (rc == 0)
@@ -216,29 +224,41 @@ int scan_read_block(const struct scan_block *b, unsigned columns, struct block_b
     return rc;
 }
 
+int scan_read_block(const struct scan_block *b, unsigned columns, struct block_buf *into,
+                    struct engine_stats *stats)
+{
+    count_block(b, stats);
+    return read_columns(b, columns | BLOCK_TIMES, into, stats);
+}
+
 void unit_reader_init(struct unit_reader *r, const struct scan *scan, struct engine_stats *stats)
 {
-    *r = (struct unit_reader){.scan = scan, .stats = stats, .state = 2};
+    *r = (struct unit_reader){.scan = scan, .stats = stats, .state = UNIT_AT_END};
     block_buf_init(&r->buf);
+    block_buf_init(&r->late_buf);
 }
 
 void unit_reader_deinit(struct unit_reader *r)
 {
     block_buf_deinit(&r->buf);
+    block_buf_deinit(&r->late_buf);
     merge_free(r->merge);
 }
 
-void unit_reader_open(struct unit_reader *r, const struct scan_unit *u, unsigned columns)
+void unit_reader_open(struct unit_reader *r, const struct scan_unit *u, unsigned columns,
+                      bool is_late)
 {
+    const struct scan *s = r->scan;
+    bool is_inside = u->min_ns >= s->from_ns && u->max_ns < s->to_ns;
     r->unit = u;
-    r->columns = columns;
-    r->state = 0;
+    r->columns = columns | BLOCK_TIMES;
+    r->late = is_late && is_inside && u->n == 1 ? r->columns & ~(unsigned)BLOCK_LINES : 0;
+    r->state = UNIT_TO_READ;
     if (u->n > 1) {
         if (r->merge == NULL)
             r->merge = merge_new();
-        merge_open(r->merge, r->scan->streams[u->stream].blocks + u->first, u->n, columns,
-                   r->stats);
-        r->state = 1;
+        merge_open(r->merge, s->streams[u->stream].blocks + u->first, u->n, columns, r->stats);
+        r->state = UNIT_MERGING;
     }
 }
 
@@ -247,7 +267,7 @@ static void clip(const struct scan *s, const struct block_view *v, uint32_t *fro
 {
     *from = 0;
     *to = v->n;
-    if (v->n == 0)
+    if (v->n == 0 || v->ts_ns == NULL)
         return;
     if (v->ts_ns[0] < s->from_ns)
         *from = scan_lower_bound(v->ts_ns, 0, v->n, s->from_ns);
@@ -255,25 +275,50 @@ static void clip(const struct scan *s, const struct block_view *v, uint32_t *fro
         *to = scan_lower_bound(v->ts_ns, *from, v->n, s->to_ns);
 }
 
+static const struct scan_block *block_of(const struct unit_reader *r)
+{
+    return &r->scan->streams[r->unit->stream].blocks[r->unit->first];
+}
+
 int unit_reader_next(struct unit_reader *r, const struct block_view **ret, uint32_t *from,
                      uint32_t *to)
 {
-    if (r->state == 2)
+    if (r->state == UNIT_AT_END)
         return 0;
-    if (r->state == 1) {
+    if (r->state == UNIT_MERGING) {
         int rc = merge_next(r->merge, ret);
         if (rc <= 0) {
-            r->state = 2;
+            r->state = UNIT_AT_END;
             return rc;
         }
     } else {
-        r->state = 2;
-        const struct scan_stream *st = &r->scan->streams[r->unit->stream];
-        int rc = scan_read_block(&st->blocks[r->unit->first], r->columns, &r->buf, r->stats);
+        r->state = UNIT_AT_END;
+        count_block(block_of(r), r->stats);
+        int rc = read_columns(block_of(r), r->columns & ~r->late, &r->buf, r->stats);
         if (rc != 0)
             return rc == E_CORRUPT ? 0 : rc;
-        *ret = &r->buf.view;
+        r->view = r->buf.view;
+        *ret = &r->view;
     }
     clip(r->scan, *ret, from, to);
+    return 1;
+}
+
+int unit_reader_complete(struct unit_reader *r)
+{
+    if (r->late == 0)
+        return 1;
+    int rc = read_columns(block_of(r), r->late, &r->late_buf, r->stats);
+    const struct block_view *v = &r->late_buf.view;
+    if (rc == E_CORRUPT || (rc == 0 && v->n != r->view.n))
+        return 0;
+    if (rc != 0)
+        return rc;
+    r->view.columns |= v->columns;
+    r->view.ts_ns = v->ts_ns;
+    r->view.meta = v->meta;
+    r->view.n_meta = v->n_meta;
+    r->view.meta_of = v->meta_of;
+    r->late = 0;
     return 1;
 }

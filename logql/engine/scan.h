@@ -27,6 +27,7 @@ struct scan_unit {
     uint32_t first, n;      /* blocks of the stream; n > 1: they overlap */
     int64_t min_ns, max_ns; /* of their entries */
     uint64_t entries, line_bytes, meta_bytes;
+    unsigned flags; /* enum block_ref_flags that some block has */
 };
 
 struct scan {
@@ -66,22 +67,29 @@ struct merge;
 struct unit_reader {
     const struct scan *scan;
     struct engine_stats *stats;
-    struct block_buf buf;
-    struct merge *merge; /* made when first needed */
+    struct block_buf buf, late_buf;
+    struct block_view view; /* of a single block */
+    struct merge *merge;    /* made when first needed */
     const struct scan_unit *unit;
-    unsigned columns;
-    int state; /* 0: to be read, 1: merging, 2: at the end */
+    unsigned columns, late;
+    enum { UNIT_TO_READ, UNIT_MERGING, UNIT_AT_END } state;
 };
 
 void unit_reader_init(struct unit_reader *r, const struct scan *scan, struct engine_stats *stats);
 void unit_reader_deinit(struct unit_reader *r);
-/* Begins with a unit; BLOCK_TIMES is always read. */
-void unit_reader_open(struct unit_reader *r, const struct scan_unit *u, unsigned columns);
+/* Begins with a unit.  BLOCK_TIMES is always read.  If is_late, a single block that lies within the
+ * scan's time range is handed over with its lines alone (ts_ns is NULL), until
+ * unit_reader_complete() puts the other columns into the same view. */
+void unit_reader_open(struct unit_reader *r, const struct scan_unit *u, unsigned columns,
+                      bool is_late);
 /* The next piece of the unit, in time order: entries [*from, *to) of *ret lie in the scan's time
  * range.  Returns 1, 0 at the end, or an error that ends the query (a corrupt block is left out and
  * counted).  The view lives until the next call. */
 int unit_reader_next(struct unit_reader *r, const struct block_view **ret, uint32_t *from,
                      uint32_t *to);
+/* Reads what was left for later, if anything was.  Returns 1, 0 if the block turns out to be
+ * corrupt, or an error. */
+int unit_reader_complete(struct unit_reader *r);
 
 /* First index in [from, to) whose time is >= ts. */
 uint32_t scan_lower_bound(const int64_t *ts, uint32_t from, uint32_t to, int64_t t);

@@ -178,8 +178,11 @@ static void add_block(struct fake_source *f, struct fake_stream *s, struct fake_
                             .handle = b};
     for (size_t i = 0; i < n; i++) {
         ref.line_bytes += e[i].line.len;
-        for (size_t j = 0; j < e[i].meta.n; j++)
+        for (size_t j = 0; j < e[i].meta.n; j++) {
             ref.meta_bytes += e[i].meta.items[j].name.len + e[i].meta.items[j].value.len;
+            if (!str_eq(e[i].meta.items[j].name, STR("detected_level")))
+                ref.flags |= BLOCK_REF_HAS_META;
+        }
     }
     ref.compressed_bytes = (uint32_t)ref.line_bytes / 4 + 1;
     VEC_PUSH(&s->refs, ref);

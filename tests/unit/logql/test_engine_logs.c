@@ -112,6 +112,18 @@ Test(logql_engine_logs, the_answer_does_not_depend_on_blocks_shards_or_duplicate
     buf_deinit(&got);
 }
 
+Test(logql_engine_logs, times_and_metadata_are_read_only_where_a_line_filter_leaves_something)
+{
+    struct asked a;
+    use(FAKE_PLAIN, 10);
+    ask(&a, "{a=\"x\"} |= \"x33\"", &params);
+    cr_assert_eq(a.rc, 0);
+    cr_expect_eq(a.result.stats.blocks_read, 6);
+    cr_expect_eq(fake_source_reads(fake), 7); /* lines six times, times once */
+    cr_expect_eq(a.result.stats.entries_returned, 1);
+    asked_done(&a);
+}
+
 Test(logql_engine_logs, an_interval_spaces_the_entries_of_all_streams)
 {
     params.interval_ns = 20 * S;

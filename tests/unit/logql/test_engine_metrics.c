@@ -79,6 +79,16 @@ Test(logql_engine_metrics, metadata_make_series_where_no_grouping_takes_them_awa
                   "{detected_level=\"info\"} 60:6 120:6 180:6");
 }
 
+Test(logql_engine_metrics, metadata_that_grouping_asks_for_are_read)
+{
+    fake_source_add(fake, "{app=\"x\",pod=\"1\"}", 55 * S, "traced", "{\"trace\":\"t1\"}");
+    params.end_ns = params.start_ns;
+    expect_answer("sum by (trace) (count_over_time({app=\"x\"}[1m]))", &params,
+                  "{} 60:6 | {trace=\"t1\"} 60:1");
+    expect_answer("sum by (trace) (count_over_time({app=\"y\"}[1m]))", &params, "{} 60:6");
+    cr_expect_eq(fake_source_line_reads(fake), 0);
+}
+
 Test(logql_engine_metrics, steps_are_aligned_when_asked)
 {
     params.start_ns = 70 * S;

@@ -62,7 +62,7 @@ static size_t read_all(const struct scan *s, unsigned columns, struct engine_sta
         uint32_t from, to;
         int rc;
         int64_t last = INT64_MIN;
-        unit_reader_open(&r, &s->units[i], columns);
+        unit_reader_open(&r, &s->units[i], columns, false);
         while ((rc = unit_reader_next(&r, &v, &from, &to)) > 0)
             for (uint32_t j = from; j < to; j++, n++) {
                 cr_assert_geq(v->ts_ns[j], last);
