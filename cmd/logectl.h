@@ -3,13 +3,14 @@
  * A command gets the words after its name, parses its own flags (they may stand before or after its
  * arguments, as with logcli) and returns the exit status: 0, 1 for a failure, 2 for wrong usage. */
 #pragma once
-#include <jansson.h>
 #include <stdio.h>
 
 #include "base/tzone.h"
 #include "runtime/config.h"
 
 enum ctl_output { CTL_DEFAULT, CTL_RAW, CTL_JSONL };
+
+typedef struct json_t json_t; /* <jansson.h> */
 
 struct ctl {
     /* global */

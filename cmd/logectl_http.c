@@ -1,4 +1,6 @@
 /* One request of logectl, and the query strings it is made of. */
+#include <jansson.h>
+
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/gotime.h"

@@ -1,4 +1,5 @@
 /* logectl labels, series, stats, volume, detected-fields, fmt, ready. */
+#include <jansson.h>
 #include <stdlib.h>
 
 #include "base/mem.h"

@@ -1,5 +1,6 @@
 /* How logectl shows entries and samples. */
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdlib.h>
 
 #include "base/gotime.h"

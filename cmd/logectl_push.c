@@ -1,4 +1,5 @@
 /* logectl push: lines of standard input as one stream. */
+#include <jansson.h>
 #include <stdlib.h>
 
 #include "base/clock.h"

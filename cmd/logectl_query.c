@@ -1,4 +1,6 @@
 /* logectl query, instant-query, explain: paging through a log query, printing a metric one. */
+#include <jansson.h>
+
 #include "base/duration.h"
 #include "base/mem.h"
 #include "base/vec.h"

@@ -1,4 +1,5 @@
 /* logectl tail: new entries over a WebSocket, until Ctrl-C. */
+#include <jansson.h>
 #include <stdlib.h>
 
 #include "base/clock.h"

@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 #include "base/vec.h"
-#include "runtime/http_client_connect.h"
+#include "runtime/http_client_internal.h"
 #include "runtime/loop.h"
 
 #define RESPONSE_BYTES_DEFAULT ((size_t)64 * 1024 * 1024)

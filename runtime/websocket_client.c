@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "runtime/http_client_connect.h"
+#include "runtime/http_client_internal.h"
 #include "runtime/loop.h"
 #include "runtime/websocket_internal.h"
 

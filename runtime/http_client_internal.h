@@ -1,4 +1,4 @@
-/* runtime/http_client_connect.h - connections made by libcurl (TLS, proxy) for other protocols; for
+/* runtime/http_client_internal.h - connections made by libcurl (TLS, proxy) for other protocols; for
  * runtime/ alone. */
 #pragma once
 #include <curl/curl.h>
