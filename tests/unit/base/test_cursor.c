@@ -56,6 +56,20 @@ Test(base_crc32c, has_the_known_check_value)
     cr_assert_eq(crc32c(crc32c(0, STR("1234")), STR("56789")), 0xE3069283, "it goes on");
 }
 
+Test(base_crc32c, a_long_run_is_the_sum_of_short_ones)
+{
+    static char bytes[20000];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)(i * i >> 3);
+    static const size_t lengths[] = {3071, 3072, 3073, 6144, 10001, 20000};
+    for (size_t k = 0; k < ARRAY_LEN(lengths); k++) {
+        uint32_t crc = 0;
+        for (size_t at = 0; at < lengths[k]; at += 7)
+            crc = crc32c(crc, str_make(bytes + at, MIN((size_t)7, lengths[k] - at)));
+        cr_assert_eq(crc32c(0, str_make(bytes, lengths[k])), crc, "%zu bytes", lengths[k]);
+    }
+}
+
 Test(base_hash, has_the_known_check_values)
 {
     cr_assert_eq(hash_xxh64(STR(""), 0), UINT64_C(0xef46db3751d8e999));
