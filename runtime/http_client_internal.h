@@ -1,5 +1,5 @@
-/* runtime/http_client_internal.h - connections made by libcurl (TLS, proxy) for other protocols; for
- * runtime/ alone. */
+/* runtime/http_client_internal.h - connections made by libcurl (TLS, proxy) for other protocols;
+ * for runtime/ alone. */
 #pragma once
 #include <curl/curl.h>
 
