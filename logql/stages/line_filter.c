@@ -38,7 +38,7 @@ static int compile_regex(str re, struct arena *a, struct line_test *t, struct er
         t->kind = LINE_FILTER_ALL;
         return 0;
     case REGEX_SHAPE_SOME:
-        t->kind = shape.n == 0 ? LINE_FILTER_SOME : LINE_FILTER_REGEX;
+        t->kind = LINE_FILTER_SOME; /* the literals are not empty either */
         return 0;
     case REGEX_SHAPE_LITERALS: {
         struct needle *needles = ARENA_ARRAY(a, struct needle, shape.n);

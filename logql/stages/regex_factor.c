@@ -23,15 +23,23 @@ static bool is_one(const struct regex_node *x)
            (x->kind == REGEX_LITERAL && utf8_decode(x->text, &rune) == x->text.len);
 }
 
+static bool is_same_literal(const struct regex_node *x, const struct regex_node *y)
+{
+    return x->kind == REGEX_LITERAL && y->kind == REGEX_LITERAL && str_eq(x->text, y->text) &&
+           x->is_caseless == y->is_caseless;
+}
+
 /* Single characters side by side become a class. */
 static size_t merge_ones(struct regex_node **subs, size_t n, struct arena *a)
 {
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
-        if (kept > 0 && is_one(subs[i]) && is_one(subs[kept - 1]))
-            subs[kept - 1] = regex_node_new(a, REGEX_ONE);
-        else
+        if (kept > 0 && is_one(subs[i]) && is_one(subs[kept - 1])) {
+            if (!is_same_literal(subs[i], subs[kept - 1]))
+                subs[kept - 1] = regex_node_new(a, REGEX_ONE);
+        } else {
             subs[kept++] = subs[i];
+        }
     }
     return kept;
 }
@@ -123,12 +131,34 @@ static size_t merge_empties(struct regex_node **subs, size_t n)
     return kept;
 }
 
+/* Alternatives among the alternatives join them. */
+static void flatten(struct regex_node ***subs, size_t *n, struct arena *a)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < *n; i++)
+        total += (*subs)[i]->kind == REGEX_ALTERNATE ? (*subs)[i]->n : 1;
+    if (total == *n)
+        return;
+    struct regex_node **all = ARENA_ARRAY(a, struct regex_node *, total);
+    size_t at = 0;
+    for (size_t i = 0; i < *n; i++) {
+        struct regex_node *x = (*subs)[i];
+        for (size_t j = 0; x->kind == REGEX_ALTERNATE && j < x->n; j++)
+            all[at++] = x->subs[j];
+        if (x->kind != REGEX_ALTERNATE)
+            all[at++] = x;
+    }
+    *subs = all;
+    *n = total;
+}
+
 /* Each level takes at least one byte off the alternatives, so the depth is bounded by the length of
  * the shortest expression that shares prefixes so often; expressions are short. */
 static struct regex_node *collapse(struct regex_node **subs, size_t n, struct arena *a)
 {
     if (n == 1)
         return subs[0];
+    flatten(&subs, &n, a);
     n = factor_prefixes(subs, n, a);
     n = merge_ones(subs, n, a);
     n = merge_empties(subs, n);

@@ -48,7 +48,7 @@ static struct regex_node *literal(struct parser *p, const char *bytes, size_t n,
     for (size_t i = 0; i < n; i++) {
         if (is_caseless && (unsigned char)bytes[i] >= 0x80)
             node->kind = REGEX_OTHER; /* more cases than two: leave it to RE2 */
-        text[i] = is_caseless && bytes[i] >= 'A' && bytes[i] <= 'Z' ? bytes[i] | 0x20 : bytes[i];
+        text[i] = is_caseless && bytes[i] >= 'a' && bytes[i] <= 'z' ? bytes[i] & ~0x20 : bytes[i];
     }
     node->text = str_make(text, n);
     node->room = n;

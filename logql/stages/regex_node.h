@@ -21,7 +21,7 @@ enum regex_node_kind {
 
 struct regex_node {
     enum regex_node_kind kind;
-    bool is_caseless; /* LITERAL: ASCII letters match both cases; text is in lower case */
+    bool is_caseless; /* LITERAL: ASCII letters match both cases; text is in upper case, as Go's */
     str text;         /* LITERAL, in UTF-8 */
     size_t room;      /* bytes behind text.ptr, while parsing */
     struct regex_node **subs;

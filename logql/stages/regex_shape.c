@@ -13,13 +13,21 @@ struct reducer {
     VEC(struct regex_literal) literals;
 };
 
+static str lower(struct arena *a, str text)
+{
+    char *p = arena_alloc(a, text.len);
+    for (size_t i = 0; i < text.len; i++)
+        p[i] = text.ptr[i] >= 'A' && text.ptr[i] <= 'Z' ? text.ptr[i] | 0x20 : text.ptr[i];
+    return str_make(p, text.len);
+}
+
 static bool add(struct reducer *r, str text, bool is_caseless, bool is_whole)
 {
     if (text.len == 0) {
         r->is_any |= !is_whole;
         return !is_whole;
     }
-    struct regex_literal l = {text, is_caseless, is_whole};
+    struct regex_literal l = {is_caseless ? lower(r->arena, text) : text, is_caseless, is_whole};
     VEC_PUSH_ARENA(r->arena, &r->literals, l);
     return r->literals.len <= LITERALS_MAX;
 }
@@ -48,9 +56,9 @@ static bool reduce_suffixes(struct reducer *r, const struct regex_node *x, str b
         bool ok = false;
         if (alt->kind == REGEX_EMPTY || alt->kind == REGEX_ANY_STAR)
             ok = add(r, base, is_caseless, false);
-        else if (alt->kind == REGEX_LITERAL && alt->is_caseless == is_caseless)
+        else if (alt->kind == REGEX_LITERAL && (is_caseless || !alt->is_caseless))
             ok = add(r, join(r->arena, base, alt->text), is_caseless, false);
-        else if (alt->kind == REGEX_CONCAT && !is_caseless)
+        else if (alt->kind == REGEX_CONCAT)
             ok = reduce_concat(r, alt, base);
         if (!ok)
             return false;
@@ -70,8 +78,6 @@ static bool reduce_concat(struct reducer *r, const struct regex_node *x, str bas
         if (++n_parts > 3 || is_done > (sub->kind == REGEX_ANY_STAR))
             return false;
         if (sub->kind == REGEX_LITERAL && n_literals++ == 0 && !is_broken) {
-            if (base.len > 0 && sub->is_caseless)
-                return false;
             base = join(r->arena, base, sub->text);
             is_caseless = sub->is_caseless;
             has_literal = true;
@@ -125,7 +131,7 @@ static str plain_part(const struct regex_node *x)
     if (!x->is_caseless)
         return x->text;
     for (size_t i = 0, n; i < x->text.len; i += n + 1) {
-        for (n = 0; i + n < x->text.len && x->text.ptr[i + n] != 'k' && x->text.ptr[i + n] != 's';)
+        for (n = 0; i + n < x->text.len && x->text.ptr[i + n] != 'K' && x->text.ptr[i + n] != 'S';)
             n++;
         if (n > best.len)
             best = str_sub(x->text, i, i + n);
@@ -133,16 +139,17 @@ static str plain_part(const struct regex_node *x)
     return best;
 }
 
-static void find_required(struct regex_node *x, struct regex_literal *best)
+static void find_required(struct arena *a, struct regex_node *x, struct regex_literal *best)
 {
     x = uncaptured(x);
     if (x->kind == REGEX_CONCAT) {
         for (size_t i = 0; i < x->n; i++)
-            find_required(x->subs[i], best);
+            find_required(a, x->subs[i], best);
     } else if (x->kind == REGEX_LITERAL) {
         str part = plain_part(x);
         if (part.len > best->text.len)
-            *best = (struct regex_literal){part, x->is_caseless, false};
+            *best = (struct regex_literal){x->is_caseless ? lower(a, part) : part, x->is_caseless,
+                                           false};
     }
 }
 
@@ -154,7 +161,7 @@ void regex_shape_parse(str re, enum regex_shape_use use, struct arena *a, struct
         return;
     struct reducer r = {.arena = a, .is_label = use == REGEX_SHAPE_LABEL};
     if (!reduce(&r, x)) {
-        find_required(x, &ret->required);
+        find_required(a, x, &ret->required);
         return;
     }
     ret->kind = r.is_any ? REGEX_SHAPE_ANY : r.is_some ? REGEX_SHAPE_SOME : REGEX_SHAPE_LITERALS;
