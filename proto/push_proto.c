@@ -14,12 +14,39 @@ enum wire_type {
 
 #define TAG(field, type) ((field) << 3 | (type))
 
-/* Most tags and many lengths are one byte: decided here, the rest by the cursor. */
+/* Three bytes and more: the seconds and nanos of times. */
+static uint64_t read_long_varint(struct cursor *c)
+{
+    const unsigned char *at = c->at;
+    uint64_t v = 0;
+    if (c->end - at < 10) /* near the end: with checks */
+        return cursor_uvarint(c);
+    for (unsigned shift = 0; shift < 63; shift += 7) {
+        unsigned char b = *at++;
+        v |= (uint64_t)(b & 0x7f) << shift;
+        if (b < 0x80) {
+            c->at = at;
+            return v;
+        }
+    }
+    return cursor_uvarint(c); /* ten bytes: negative, or malformed */
+}
+
+/* Tags are one byte, most lengths one or two. */
 static inline uint64_t read_varint(struct cursor *c)
 {
-    if (c->at < c->end && *c->at < 0x80)
-        return *c->at++;
-    return cursor_uvarint(c);
+    const unsigned char *at = c->at;
+    if (c->end - at >= 2) {
+        if (at[0] < 0x80) {
+            c->at = at + 1;
+            return at[0];
+        }
+        if (at[1] < 0x80) {
+            c->at = at + 2;
+            return (uint64_t)(at[0] & 0x7f) | (uint64_t)at[1] << 7;
+        }
+    }
+    return read_long_varint(c);
 }
 
 static inline str read_bytes(struct cursor *c)
