@@ -1,7 +1,7 @@
 /* links: logql proto base */
-/* Whole queries over a small store, whose blocks overlap: whatever parses is answered or refused,
- * with the same answer by one shard and by many, and can be explained.  The first two bytes choose
- * step, direction and limits, the rest is the query. */
+/* Whole queries over a small store: whatever parses is answered or refused and can be explained,
+ * with the same answer from plain blocks by one shard and from blocks that overlap by many.  The
+ * first two bytes choose step, direction and limits, the rest is the query. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,13 +14,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define S INT64_C(1000000000)
 
-static struct fake_source *source(void)
+static struct query_source *source_of(enum fake_layout layout)
 {
-    static struct fake_source *f;
-    if (f != NULL)
-        return f;
-    struct fake_source_params p = {.layout = FAKE_OVERLAP, .block_entries = 7};
-    f = fake_source_new(&p);
+    static struct fake_source *made[3];
+    if (made[layout] != NULL)
+        return fake_source_query_source(made[layout]);
+    struct fake_source_params p = {.layout = layout, .block_entries = 7};
+    struct fake_source *f = made[layout] = fake_source_new(&p);
     static const char *const LINES[] = {
         "level=info dur=%dms size=1KB msg=\"it is fine\"",
         "{\"level\":\"error\",\"n\":%d,\"deep\":{\"er\":[1,2]},\"s\":\"10.0.0.1\"}",
@@ -34,7 +34,7 @@ static struct fake_source *source(void)
         fake_source_add(f, i % 2 ? "{a=\"x\",pod=\"1\"}" : "{a=\"y\",pod=\"2\"}", i * S, line,
                         i % 3 ? "{\"detected_level\":\"info\",\"trace\":\"t\"}" : NULL);
     }
-    return f;
+    return fake_source_query_source(f);
 }
 
 static int answer(const struct expr *e, struct engine_params *p, struct buf *out)
@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 3 || size > 4096)
         return 0;
-    struct query_source *s = fake_source_query_source(source());
+    struct query_source *s = source_of(FAKE_PLAIN);
     struct engine_params p = {.start_ns = 10 * S,
                               .end_ns = 90 * S,
                               .step_ns = (data[0] % 40 + 1) * S,
@@ -103,6 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         buf_init(&many, BUF_NO_LIMIT);
         int rc = answer(e, &p, &one);
         p.shards_max = 3;
+        s = source_of(FAKE_OVERLAP);
         ASSERT(answer(e, &p, &many) == rc);
         ASSERT(rc != 0 || str_eq(buf_str(&one), buf_str(&many)));
         buf_deinit(&one);
