@@ -62,7 +62,8 @@ static void mark_needle(const struct needle *n, const struct block_view *v, stru
 static void mark_required(const struct line_test *t, const struct block_view *v,
                           struct line_set *set)
 {
-    mark_needle(&t->required, v, set);
+    for (size_t i = 0; i < t->n_required; i++)
+        mark_needle(&t->required[i], v, set);
     for (uint32_t i = 0; i < line_set_n_words(set); i++) {
         for (uint64_t bits = set->words[i]; bits != 0; bits &= bits - 1) {
             uint32_t bit = (uint32_t)__builtin_ctzll(bits);
@@ -104,7 +105,7 @@ static void mark_test(const struct line_test *t, const struct block_view *v, str
     if (t->kind == LINE_FILTER_NEEDLES)
         for (size_t i = 0; i < t->n; i++)
             mark_needle(&t->needles[i], v, set);
-    else if (t->kind == LINE_FILTER_REGEX && t->has_required)
+    else if (t->kind == LINE_FILTER_REGEX && t->n_required > 0)
         mark_required(t, v, set);
     else if (t->kind == LINE_FILTER_REGEX && t->skipper != NULL)
         mark_skipper(t, v, set);

@@ -14,16 +14,50 @@ static int compile_needle(str text, bool is_caseless, struct arena *a, struct li
     return 0;
 }
 
+/* Somewhere in it stands (?-m) or the like. */
+static bool sets_flags_off(str re)
+{
+    for (size_t at; (at = str_find(re, STR("(?"))) != STR_NPOS;) {
+        re = str_from(re, at + 2);
+        for (size_t i = 0; i < re.len && memchr(":)>", re.ptr[i], 3) == NULL; i++)
+            if (re.ptr[i] == '-')
+                return true;
+    }
+    return false;
+}
+
 /* The same expression for text of many lines: ^ and $ then stand at each line's ends.  Not where
  * the expression sees to its flags itself or means the ends of the whole text. */
 static struct regex *compile_skipper(str re, struct arena *a)
 {
     struct regex *skipper = NULL;
-    if (str_contains(re, STR("\\A")) || str_contains(re, STR("\\z")) || str_contains(re, STR("(?")))
+    if (str_contains(re, STR("\\A")) || str_contains(re, STR("\\z")) || sets_flags_off(re))
         return NULL;
     if (regex_compile(arena_printf(a, "(?m)%.*s", STR_ARG(re)), 0, &skipper, NULL) != 0)
         return NULL;
     return skipper;
+}
+
+/* What is too short stands everywhere. */
+static void set_required(const struct regex_shape *shape, struct arena *a, struct line_test *t)
+{
+    struct needle *needles = ARENA_ARRAY(a, struct needle, shape->n_required);
+    for (size_t i = 0; i < shape->n_required; i++) {
+        const struct regex_literal *l = &shape->required[i];
+        if (l->text.len < 2)
+            return;
+        needle_init(&needles[i], l->text, l->is_caseless);
+    }
+    t->required = needles;
+    t->n_required = shape->n_required;
+}
+
+static bool has_required(const struct line_test *t, str line)
+{
+    for (size_t i = 0; i < t->n_required; i++)
+        if (needle_is_in(&t->required[i], line))
+            return true;
+    return t->n_required == 0;
 }
 
 static int compile_regex(str re, struct arena *a, struct line_test *t, struct error *err)
@@ -53,10 +87,8 @@ static int compile_regex(str re, struct arena *a, struct line_test *t, struct er
         break;
     }
     t->kind = LINE_FILTER_REGEX;
-    t->has_required = shape.required.text.len >= 2;
-    if (t->has_required)
-        needle_init(&t->required, shape.required.text, shape.required.is_caseless);
-    else
+    set_required(&shape, a, t);
+    if (t->n_required == 0)
         t->skipper = compile_skipper(re, a);
     return 0;
 }
@@ -127,8 +159,7 @@ static bool test_passes(const struct line_test *t, str line)
                 return true;
         return false;
     case LINE_FILTER_REGEX:
-        return (!t->has_required || needle_is_in(&t->required, line)) &&
-               regex_is_match(t->re, line);
+        return has_required(t, line) && regex_is_match(t->re, line);
     case LINE_FILTER_PATTERN:
         return pattern_test(&t->pattern, line);
     case LINE_FILTER_IP:
@@ -158,7 +189,9 @@ const char *line_matcher_how(const struct line_matcher *m)
                : m->tests[0].needles[0].is_caseless ? "substring in any case"
                                                     : "substring";
     case LINE_FILTER_REGEX:
-        return m->tests[0].has_required ? "regex behind a substring" : "regex";
+        return m->tests[0].n_required > 1   ? "regex behind substrings"
+               : m->tests[0].n_required > 0 ? "regex behind a substring"
+                                            : "regex";
     case LINE_FILTER_PATTERN:
         return "pattern";
     case LINE_FILTER_IP:
@@ -173,7 +206,7 @@ int line_matcher_rank(const struct line_matcher *m)
         [LINE_FILTER_ALL] = 0,   [LINE_FILTER_SOME] = 0,    [LINE_FILTER_NEEDLES] = 1,
         [LINE_FILTER_REGEX] = 4, [LINE_FILTER_PATTERN] = 3, [LINE_FILTER_IP] = 5,
     };
-    int rank = ranks[m->tests[0].kind] - (m->tests[0].has_required ? 2 : 0);
+    int rank = ranks[m->tests[0].kind] - (m->tests[0].n_required > 0 ? 2 : 0);
     return rank * 2 + (m->is_negative || m->n > 1); /* |= thins out more than != does */
 }
 

@@ -32,8 +32,8 @@ struct line_test {
     size_t n;
     struct regex *re;      /* REGEX */
     struct regex *skipper; /* REGEX without a needle: the same, lines being lines (?m); or NULL */
-    bool has_required;     /* REGEX: only lines with `required` can match */
-    struct needle required;
+    const struct needle *required; /* REGEX: only lines with one of these can match */
+    size_t n_required;             /* 0: no such thing is known */
     struct pattern pattern;
     struct ip_filter ip;
 };

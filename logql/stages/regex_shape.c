@@ -5,6 +5,8 @@
 
 /* More alternatives than this are left to RE2. */
 #define LITERALS_MAX 64
+/* More literals than this are not looked for to save RE2 work. */
+#define REQUIRED_MAX 8
 
 struct reducer {
     struct arena *arena;
@@ -139,18 +141,57 @@ static str plain_part(const struct regex_node *x)
     return best;
 }
 
-static void find_required(struct arena *a, struct regex_node *x, struct regex_literal *best)
+/* Literals of which one must be there. */
+struct required {
+    struct regex_literal *items;
+    size_t n; /* 0: nothing known */
+};
+
+/* How well they thin out lines: by the shortest, less for each more to look for. */
+static long worth(const struct required *r)
 {
+    size_t shortest = SIZE_MAX;
+    for (size_t i = 0; i < r->n; i++)
+        shortest = r->items[i].text.len < shortest ? r->items[i].text.len : shortest;
+    return r->n == 0 || r->n > REQUIRED_MAX ? 0 : (long)shortest * 2 - (long)r->n;
+}
+
+static struct required find_required(struct arena *a, struct regex_node *x);
+
+/* Of all alternatives together, if each has some. */
+static struct required required_of_any(struct arena *a, struct regex_node *x)
+{
+    struct required all = {.items = arena_alloc(a, REQUIRED_MAX * sizeof *all.items)};
+    for (size_t i = 0; i < x->n; i++) {
+        struct required one = find_required(a, x->subs[i]);
+        if (one.n == 0 || all.n + one.n > REQUIRED_MAX)
+            return (struct required){NULL, 0};
+        memcpy(all.items + all.n, one.items, one.n * sizeof *one.items);
+        all.n += one.n;
+    }
+    return all;
+}
+
+static struct required find_required(struct arena *a, struct regex_node *x)
+{
+    struct required best = {NULL, 0};
     x = uncaptured(x);
     if (x->kind == REGEX_CONCAT) {
-        for (size_t i = 0; i < x->n; i++)
-            find_required(a, x->subs[i], best);
+        for (size_t i = 0; i < x->n; i++) {
+            struct required one = find_required(a, x->subs[i]);
+            if (worth(&one) > worth(&best))
+                best = one;
+        }
+    } else if (x->kind == REGEX_ALTERNATE) {
+        best = required_of_any(a, x);
     } else if (x->kind == REGEX_LITERAL) {
         str part = plain_part(x);
-        if (part.len > best->text.len)
-            *best = (struct regex_literal){x->is_caseless ? lower(a, part) : part, x->is_caseless,
-                                           false};
+        best.items = ARENA_NEW(a, struct regex_literal);
+        best.items[0].text = x->is_caseless ? lower(a, part) : part;
+        best.items[0].is_caseless = x->is_caseless;
+        best.n = part.len > 0;
     }
+    return best;
 }
 
 void regex_shape_parse(str re, enum regex_shape_use use, struct arena *a, struct regex_shape *ret)
@@ -161,7 +202,9 @@ void regex_shape_parse(str re, enum regex_shape_use use, struct arena *a, struct
         return;
     struct reducer r = {.arena = a, .is_label = use == REGEX_SHAPE_LABEL};
     if (!reduce(&r, x)) {
-        find_required(a, x, &ret->required);
+        struct required required = find_required(a, x);
+        ret->required = required.items;
+        ret->n_required = required.n;
         return;
     }
     ret->kind = r.is_any ? REGEX_SHAPE_ANY : r.is_some ? REGEX_SHAPE_SOME : REGEX_SHAPE_LITERALS;

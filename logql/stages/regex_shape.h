@@ -24,7 +24,9 @@ struct regex_shape {
     enum regex_shape_kind kind;
     const struct regex_literal *literals; /* [n] */
     size_t n;
-    struct regex_literal required; /* NONE: stands in every text that matches; maybe empty */
+    /* NONE: one of these stands in every text that matches; n_required 0: nothing is known. */
+    const struct regex_literal *required;
+    size_t n_required;
 };
 
 enum regex_shape_use { REGEX_SHAPE_LINE, REGEX_SHAPE_LABEL };

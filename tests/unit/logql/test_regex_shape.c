@@ -17,8 +17,9 @@ static void expect(const char *re, enum regex_shape_use use, const char *want)
                        : s.kind == REGEX_SHAPE_SOME ? "some"
                        : s.kind == REGEX_SHAPE_NONE ? "none"
                                                     : "");
-    if (s.kind == REGEX_SHAPE_NONE && s.required.text.len > 0)
-        buf_printf(&out, "(%s%.*s)", s.required.is_caseless ? "~" : "", STR_ARG(s.required.text));
+    for (size_t i = 0; i < s.n_required; i++)
+        buf_printf(&out, "%s%s%.*s%s", i == 0 ? "(" : "|", s.required[i].is_caseless ? "~" : "",
+                   STR_ARG(s.required[i].text), i + 1 == s.n_required ? ")" : "");
     for (size_t i = 0; i < s.n; i++)
         buf_printf(&out, "%s%s%s%.*s", out.len > 0 ? " " : "", s.literals[i].is_whole ? "=" : "",
                    s.literals[i].is_caseless ? "~" : "", STR_ARG(s.literals[i].text));
@@ -58,6 +59,9 @@ Test(logql_regex_shape, reduces_line_filters_to_literals)
         {"x{,2}", "x{,2}"},
         {"foo|", "foo"},
         {"^foo", "none(foo)"},
+        {"(timeout|refused) ", "none(timeout|refused)"},
+        {"[0-9](ab|cd[ef])|xyz1?", "none(ab|cd|xyz)"},
+        {"[0-9](ab|c?)", "none"},
         {"foo.*(bar|qux)", "none(foo)"},
         {"\\x41b", "none"},
         {"\xc3\xa4|\xc3\xb6x", "none"},
