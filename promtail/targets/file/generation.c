@@ -79,7 +79,7 @@ void generation_replace_fd(struct generation *g, int fd)
     struct stat st;
     generation_close_fd(g);
     g->fd = fd;
-    g->at_end = false;
+    g->at_end = g->is_overwritten = false;
     g->size_at_end = -1;
     if (fstat(fd, &st) == 0)
         g->size = st.st_size;

@@ -45,10 +45,24 @@ bool ident_take(int fd, struct source_ident *ret)
     return true;
 }
 
-void ident_extend(int fd, struct source_ident *id)
+/* From one look at the head, so that nothing can come between check and taking. */
+static bool confirm_head(struct source_ident *id, str head)
 {
-    if (id->head_bytes < IDENT_HEAD_BYTES && ident_head_matches(fd, id))
-        ident_take(fd, id);
+    if (head.len < id->head_bytes ||
+        hash_xxh64(str_sub(head, 0, id->head_bytes), 0) != id->head_hash)
+        return false;
+    id->head_bytes = (uint32_t)MIN(head.len, (size_t)IDENT_HEAD_BYTES);
+    id->head_hash = hash_xxh64(str_sub(head, 0, id->head_bytes), 0);
+    return true;
+}
+
+bool ident_confirm(int fd, struct source_ident *id, int64_t offset, str bytes)
+{
+    char head[IDENT_HEAD_BYTES];
+    if (offset == 0 && id->head_bytes < IDENT_HEAD_BYTES)
+        return confirm_head(id, bytes);
+    ssize_t n = read_head(fd, head, sizeof head);
+    return n >= 0 && confirm_head(id, str_make(head, (size_t)n));
 }
 
 bool ident_head_matches(int fd, const struct source_ident *id)

@@ -13,8 +13,9 @@
 
 /* Takes device, inode and the hash of the head; false if the file cannot be read. */
 bool ident_take(int fd, struct source_ident *ret);
-/* Looks at more of the head if the file has grown since and the head was short. */
-void ident_extend(int fd, struct source_ident *id);
+/* Checks that the file still is the one of `id`, after bytes were read at `offset`: if it was
+ * truncated meanwhile, they may be of the next generation.  A head that was short is taken anew. */
+bool ident_confirm(int fd, struct source_ident *id, int64_t offset, str bytes);
 /* True if the file still begins with the head of `id`. */
 bool ident_head_matches(int fd, const struct source_ident *id);
 /* Inode and head; the device may change over a reboot. */

@@ -142,6 +142,10 @@ static bool read_plain(struct generation *g)
         g->is_broken = true;
         return false;
     }
+    if (n > 0 && !ident_confirm(g->fd, &g->source->ident, g->offset, buf_str(b))) {
+        g->is_overwritten = true;
+        return false;
+    }
     size_t used = t->encoding != NULL ? put_encoded_lines(g, buf_str(b)) : put_lines(g, buf_str(b));
     if (used == 0 && b->len >= LINE_BYTES_MAX) { /* no end in sight */
         generation_put(g, buf_str(b), g->offset, g->offset + (int64_t)b->len);
@@ -154,8 +158,6 @@ static bool read_plain(struct generation *g)
     g->size = MAX(g->size, g->offset + (n > 0 ? (int64_t)((size_t)n - used) : 0));
     if (used > 0)
         note_progress(g);
-    if (used > 0 && g->source->ident.head_bytes < IDENT_HEAD_BYTES)
-        ident_extend(g->fd, &g->source->ident);
     return more;
 }
 
@@ -240,7 +242,7 @@ bool generation_read(struct generation *g)
     if (!more) {
         g->at_end = true;
         g->size_at_end = g->size;
-        if (g->is_broken || g->next != NULL)
+        if (g->is_broken || g->is_overwritten || g->next != NULL)
             tail_check(g->tail); /* the next generation may begin */
     }
     return more;

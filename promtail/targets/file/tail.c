@@ -176,10 +176,12 @@ static struct source *recover(struct tail *t, int fd, bool *ret_any)
             VEC_PUSH(&moved, s);
     }
     for (size_t i = 0; i < moved.len; i++) {
+        int64_t written_ns = 0;
         if (t->env->job->decompression.enabled)
             moved.items[i]->is_finished = true;
         else
-            last_ns = MAX(last_ns, recover_moved(t, moved.items[i]));
+            written_ns = recover_moved(t, moved.items[i]);
+        last_ns = MAX(last_ns, written_ns);
     }
     VEC_FREE(&moved);
     if (same == NULL && last_ns > 0)
@@ -292,7 +294,7 @@ static bool is_truncated(const struct generation *g, const struct stat *st)
 {
     if (g->inflate != NULL)
         return false;
-    if (st->st_size < g->offset)
+    if (st->st_size < g->offset || g->is_overwritten)
         return true;
     /* At the end and then more, or another time: is it still the same text in front? */
     bool changed = st->st_size != g->size || st->st_mtim.tv_nsec != g->mtime_nsec;

@@ -29,6 +29,7 @@ struct generation {
     int64_t skip_bytes;      /* .gz copy: plain bytes before offset */
     struct buf carry;        /* compressed: the line being put together */
     bool is_broken;          /* cannot be read (any more) */
+    bool is_overwritten;     /* truncated, and something else stands in it */
     bool is_lost;            /* it was closed, and is not to be found again */
     int64_t last_read_mono_ns, quiet_since_mono_ns;
     /* of the pool */
