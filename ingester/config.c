@@ -83,6 +83,7 @@ const struct config_key ingester_config_table[] = {
      .def = "262144",
      .flag = "ingester.chunks-block-size",
      .min = "1024",
+     .max = "4MB", /* a block and its longest line must stay within what a reader takes */
      .help = "Bytes of lines in a block of a chunk."},
     {.name = "flush_check_period",
      .type = CONFIG_DURATION,
