@@ -112,8 +112,8 @@ struct decompression_config {
     int64_t initial_delay_ns;
 };
 
-/* A list of the blocks of one kind of discovery or target that other files read: kubernetes_sd,
- * docker_sd, consul_sd, dns_sd, syslog, gelf, ...  The node is NULL if the key is absent. */
+/* One job.  The blocks of kinds of discovery and of targets are in config/targets.h; those that are
+ * only nodes are not supported. */
 struct scrape_config {
     const char *job_name;
     const struct yaml_node *pipeline_stages; /* NULL if absent */
@@ -124,10 +124,22 @@ struct scrape_config {
     size_t n_file_sd_configs;
     struct decompression_config decompression;
     const char *encoding;
-    const struct yaml_node *kubernetes_sd_configs, *docker_sd_configs, *consul_sd_configs,
-        *dns_sd_configs, *consulagent_sd_configs;
-    const struct yaml_node *journal, *syslog, *gcplog, *loki_push_api, *windows_events, *kafka,
-        *azure_event_hubs, *gelf, *cloudflare, *heroku_drain;
+    struct kubernetes_sd_config *kubernetes_sd_configs;
+    size_t n_kubernetes_sd_configs;
+    struct docker_sd_config *docker_sd_configs;
+    size_t n_docker_sd_configs;
+    struct consul_sd_config *consul_sd_configs;
+    size_t n_consul_sd_configs;
+    struct consul_sd_config *consulagent_sd_configs;
+    size_t n_consulagent_sd_configs;
+    struct dns_sd_config *dns_sd_configs;
+    size_t n_dns_sd_configs;
+    struct journal_config *journal; /* NULL if absent, as the next */
+    struct syslog_config *syslog;
+    struct push_config *loki_push_api;
+    struct kafka_config *kafka;
+    struct gelf_config *gelf;
+    const struct yaml_node *gcplog, *windows_events, *azure_event_hubs, *cloudflare, *heroku_drain;
     int line; /* in the file */
 };
 

@@ -23,7 +23,7 @@ int config_read_string_map(struct config_reader *r, const struct yaml_node *node
     return 0;
 }
 
-static int read_list(struct config_reader *r, const struct yaml_node *node, size_t item_size,
+int config_read_list(struct config_reader *r, const struct yaml_node *node, size_t item_size,
                      int (*read_item)(struct config_reader *r, const struct yaml_node *node,
                                       void *item),
                      void *ret_items, size_t *ret_n)
@@ -54,7 +54,7 @@ int config_read_clients(struct config_reader *r, const struct yaml_node *node, v
 {
     struct promtail_config *c = CONTAINER_OF(field, struct promtail_config, clients);
     c->clients_node = node;
-    return read_list(r, node, sizeof *c->clients, read_client, &c->clients, &c->n_clients);
+    return config_read_list(r, node, sizeof *c->clients, read_client, &c->clients, &c->n_clients);
 }
 
 /* --- relabel_configs --- */
@@ -140,7 +140,7 @@ static int read_rule(struct config_reader *r, const struct yaml_node *node, void
 int config_read_relabel(struct config_reader *r, const struct yaml_node *node, void *field)
 {
     struct relabel_rules *rules = field;
-    return read_list(r, node, sizeof *rules->items, read_rule, &rules->items, &rules->n);
+    return config_read_list(r, node, sizeof *rules->items, read_rule, &rules->items, &rules->n);
 }
 
 /* --- static_configs, file_sd_configs --- */
@@ -200,15 +200,15 @@ static int read_file_sd(struct config_reader *r, const struct yaml_node *node, v
 static int read_statics(struct config_reader *r, const struct yaml_node *node, void *field)
 {
     struct scrape_config *s = CONTAINER_OF(field, struct scrape_config, static_configs);
-    return read_list(r, node, sizeof *s->static_configs, read_static, &s->static_configs,
-                     &s->n_static_configs);
+    return config_read_list(r, node, sizeof *s->static_configs, read_static, &s->static_configs,
+                            &s->n_static_configs);
 }
 
 static int read_file_sds(struct config_reader *r, const struct yaml_node *node, void *field)
 {
     struct scrape_config *s = CONTAINER_OF(field, struct scrape_config, file_sd_configs);
-    return read_list(r, node, sizeof *s->file_sd_configs, read_file_sd, &s->file_sd_configs,
-                     &s->n_file_sd_configs);
+    return config_read_list(r, node, sizeof *s->file_sd_configs, read_file_sd, &s->file_sd_configs,
+                            &s->n_file_sd_configs);
 }
 
 static int keep_node(struct config_reader *r, const struct yaml_node *node, void *field)
@@ -239,19 +239,24 @@ static const struct config_key scrape_keys[] = {
     {"file_sd_configs", CONFIG_CUSTOM, AT(scrape_config, file_sd_configs), .custom = read_file_sds},
     {"decompression", CONFIG_BLOCK, AT(scrape_config, decompression), .table = decompression_keys},
     {"encoding", CONFIG_STRING, AT(scrape_config, encoding), ""},
-    NODE_KEY(kubernetes_sd_configs),
-    NODE_KEY(docker_sd_configs),
-    NODE_KEY(consul_sd_configs),
-    NODE_KEY(consulagent_sd_configs),
-    NODE_KEY(dns_sd_configs),
-    NODE_KEY(journal),
-    NODE_KEY(syslog),
+    {"kubernetes_sd_configs", CONFIG_CUSTOM, AT(scrape_config, kubernetes_sd_configs),
+     .custom = config_read_kubernetes_sd},
+    {"docker_sd_configs", CONFIG_CUSTOM, AT(scrape_config, docker_sd_configs),
+     .custom = config_read_docker_sd},
+    {"consul_sd_configs", CONFIG_CUSTOM, AT(scrape_config, consul_sd_configs),
+     .custom = config_read_consul_sd},
+    {"consulagent_sd_configs", CONFIG_CUSTOM, AT(scrape_config, consulagent_sd_configs),
+     .custom = config_read_consulagent_sd},
+    {"dns_sd_configs", CONFIG_CUSTOM, AT(scrape_config, dns_sd_configs),
+     .custom = config_read_dns_sd},
+    {"journal", CONFIG_CUSTOM, AT(scrape_config, journal), .custom = config_read_journal},
+    {"syslog", CONFIG_CUSTOM, AT(scrape_config, syslog), .custom = config_read_syslog},
     NODE_KEY(gcplog),
-    NODE_KEY(loki_push_api),
+    {"loki_push_api", CONFIG_CUSTOM, AT(scrape_config, loki_push_api), .custom = config_read_push},
     NODE_KEY(windows_events),
-    NODE_KEY(kafka),
+    {"kafka", CONFIG_CUSTOM, AT(scrape_config, kafka), .custom = config_read_kafka},
     NODE_KEY(azure_event_hubs),
-    NODE_KEY(gelf),
+    {"gelf", CONFIG_CUSTOM, AT(scrape_config, gelf), .custom = config_read_gelf},
     NODE_KEY(cloudflare),
     NODE_KEY(heroku_drain),
     {0},
@@ -267,5 +272,5 @@ int config_read_scrapes(struct config_reader *r, const struct yaml_node *node, v
 {
     struct promtail_config *c = CONTAINER_OF(field, struct promtail_config, scrapes);
     c->scrapes_node = node;
-    return read_list(r, node, sizeof *c->scrapes, read_scrape, &c->scrapes, &c->n_scrapes);
+    return config_read_list(r, node, sizeof *c->scrapes, read_scrape, &c->scrapes, &c->n_scrapes);
 }

@@ -111,7 +111,7 @@ const struct config_key config_server_keys[] = {
     {0},
 };
 
-static const struct config_key basic_auth_keys[] = {
+const struct config_key config_basic_auth_keys[] = {
     {"username", CONFIG_STRING, AT(basic_auth_config, username), ""},
     {"username_file", CONFIG_STRING, AT(basic_auth_config, username_file), ""},
     {"password", CONFIG_SECRET, AT(basic_auth_config, password), ""},
@@ -119,14 +119,14 @@ static const struct config_key basic_auth_keys[] = {
     {0},
 };
 
-static const struct config_key authorization_keys[] = {
+const struct config_key config_authorization_keys[] = {
     {"type", CONFIG_STRING, AT(authorization_config, type), ""},
     {"credentials", CONFIG_SECRET, AT(authorization_config, credentials), ""},
     {"credentials_file", CONFIG_STRING, AT(authorization_config, credentials_file), ""},
     {0},
 };
 
-static const struct config_key tls_keys[] = {
+const struct config_key config_tls_keys[] = {
     {"ca", CONFIG_STRING, AT(tls_config, ca), ""},
     {"cert", CONFIG_STRING, AT(tls_config, cert), ""},
     {"key", CONFIG_SECRET, AT(tls_config, key), ""},
@@ -140,7 +140,7 @@ static const struct config_key tls_keys[] = {
     {0},
 };
 
-static const struct config_key oauth2_keys[] = {
+const struct config_key config_oauth2_keys[] = {
     {"client_id", CONFIG_STRING, AT(oauth2_config, client_id), ""},
     {"client_secret", CONFIG_SECRET, AT(oauth2_config, client_secret), ""},
     {"client_secret_file", CONFIG_STRING, AT(oauth2_config, client_secret_file), ""},
@@ -149,27 +149,9 @@ static const struct config_key oauth2_keys[] = {
     {"proxy_url", CONFIG_STRING, AT(oauth2_config, proxy_url), ""},
     {"endpoint_params", CONFIG_CUSTOM, AT(oauth2_config, endpoint_params),
      .custom = config_read_string_map},
-    {"tls_config", CONFIG_BLOCK, AT(oauth2_config, tls), .table = tls_keys},
+    {"tls_config", CONFIG_BLOCK, AT(oauth2_config, tls), .table = config_tls_keys},
     {0},
 };
-
-/* Prometheus' HTTPClientConfig; shared with service discovery. */
-#define HTTP_KEYS(type, member)                                                                    \
-    {"basic_auth", CONFIG_BLOCK, AT(type, member.basic_auth), .table = basic_auth_keys},           \
-        {"authorization", CONFIG_BLOCK, AT(type, member.authorization),                            \
-         .table = authorization_keys},                                                             \
-        {"oauth2", CONFIG_BLOCK, AT(type, member.oauth2), .table = oauth2_keys},                   \
-        {"bearer_token", CONFIG_SECRET, AT(type, member.bearer_token), ""},                        \
-        {"bearer_token_file", CONFIG_STRING, AT(type, member.bearer_token_file), ""},              \
-        {"proxy_url", CONFIG_STRING, AT(type, member.proxy_url), ""},                              \
-        {"tls_config", CONFIG_BLOCK, AT(type, member.tls), .table = tls_keys},                     \
-        {"follow_redirects", CONFIG_BOOL, AT(type, member.follow_redirects), "true"},              \
-        {"enable_http2", CONFIG_BOOL, AT(type, member.enable_http2), "true"},                      \
-        {"no_proxy", CONFIG_IGNORED}, {"proxy_from_environment", CONFIG_IGNORED},                  \
-        {"proxy_connect_header", CONFIG_IGNORED},                                                  \
-    {                                                                                              \
-        "http_headers", CONFIG_IGNORED                                                             \
-    }
 
 static const struct config_key backoff_keys[] = {
     {"min_period", CONFIG_DURATION, AT(client_config, backoff_min_ns), "500ms",
@@ -188,7 +170,7 @@ const struct config_key config_client_keys[] = {
      "Maximum wait period before sending batch."},
     {"batchsize", CONFIG_UINT, AT(client_config, batchsize_bytes), "1048576",
      "client.batch-size-bytes", "Maximum batch size to accrue before sending."},
-    HTTP_KEYS(client_config, http),
+    CONFIG_HTTP_KEYS(client_config, http),
     {"headers", CONFIG_CUSTOM, AT(client_config, headers), .custom = config_read_string_map},
     {"backoff_config", CONFIG_BLOCK, 0, .table = backoff_keys},
     {"external_labels", CONFIG_CUSTOM, AT(client_config, external_labels),
