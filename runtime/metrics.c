@@ -22,12 +22,13 @@ static const double default_buckets[] = {.005, .01, .025, .05, .1, .25, .5, 1, 2
 /* A counter's or gauge's value is whole + frac: adding a whole number, as nearly every caller does,
  * is one fetch-and-add; only fractions need the compare-and-swap loop. */
 struct metric {
-    const struct metric_family *family;
+    struct metric_family *family;
     _Atomic int64_t whole;
     _Atomic uint64_t frac;     /* bits of a double; a histogram's sum */
     _Atomic uint64_t *buckets; /* histogram: n_buckets + 1, the last is beyond all bounds */
-    char *key;                 /* label values, each followed by KEY_END */
+    char *key; /* label values (open family: name and value), each followed by KEY_END */
     size_t key_len;
+    unsigned refs; /* open family; guarded by the registry's lock */
 };
 
 /* Not a byte of UTF-8, so values cannot run into each other. */
@@ -39,6 +40,7 @@ struct metric_family {
     enum metric_type type;
     char **label_names;
     size_t n_labels;
+    bool is_open; /* the cells have label names of their own */
     double *buckets;
     size_t n_buckets;
     struct strmap cells;
@@ -109,9 +111,28 @@ static void names_insert(size_t at, char *name, struct metric_family *f)
     items[at] = (struct shown_name){name, f};
 }
 
+static void set_buckets(struct metric_family *f, const double *buckets, size_t n)
+{
+    if (n == 0) {
+        buckets = default_buckets;
+        n = ARRAY_LEN(default_buckets) - 1;
+    }
+    f->n_buckets = n;
+    f->buckets = mem_array(n, sizeof *f->buckets);
+    memcpy(f->buckets, buckets, n * sizeof *f->buckets);
+}
+
+static size_t count_buckets(const double *buckets)
+{
+    size_t n = 0;
+    while (buckets != NULL && n < METRIC_BUCKETS_MAX && buckets[n] > 0 && !isinf(buckets[n]))
+        n++;
+    return n;
+}
+
 static struct metric_family *family_make(str name, enum metric_type type, str help,
                                          const str *label_names, size_t n_labels,
-                                         const double *buckets)
+                                         const double *buckets, size_t n_buckets)
 {
     ASSERT(n_labels <= METRIC_LABELS_MAX);
     struct metric_family *f = mem_zalloc(sizeof *f);
@@ -122,15 +143,8 @@ static struct metric_family *family_make(str name, enum metric_type type, str he
     f->label_names = mem_array(n_labels + 1, sizeof *f->label_names);
     for (size_t i = 0; i < n_labels; i++)
         f->label_names[i] = str_dup_c(label_names[i]);
-    if (type == METRIC_HISTOGRAM) {
-        if (buckets == NULL)
-            buckets = default_buckets;
-        while (f->n_buckets < METRIC_BUCKETS_MAX && buckets[f->n_buckets] > 0 &&
-               !isinf(buckets[f->n_buckets]))
-            f->n_buckets++;
-        f->buckets = mem_array(f->n_buckets + 1, sizeof *f->buckets);
-        memcpy(f->buckets, buckets, f->n_buckets * sizeof *f->buckets);
-    }
+    if (type == METRIC_HISTOGRAM)
+        set_buckets(f, buckets, n_buckets);
     strmap_init(&f->cells);
     return f;
 }
@@ -146,7 +160,7 @@ struct metric_family *metric_family_dynamic(str name, enum metric_type type, str
     if (is_known) {
         f = registry.names.items[at].family;
     } else {
-        f = family_make(name, type, help, label_names, n_labels, buckets);
+        f = family_make(name, type, help, label_names, n_labels, buckets, count_buckets(buckets));
         names_insert(at, f->name, f);
     }
     registry_unlock();
@@ -165,6 +179,40 @@ struct metric_family *metric_family(const char *name, enum metric_type type, con
     return metric_family_dynamic(str_c(name), type, str_c(help), labels, n, buckets);
 }
 
+/* One that shows nothing at present may become something else: a configuration was read anew. */
+static void family_change(struct metric_family *f, enum metric_type type, str help,
+                          const double *buckets, size_t n_buckets)
+{
+    mem_free(f->help);
+    mem_free(f->buckets);
+    f->help = str_dup_c(help);
+    f->type = type;
+    f->buckets = NULL;
+    f->n_buckets = 0;
+    if (type == METRIC_HISTOGRAM)
+        set_buckets(f, buckets, n_buckets);
+}
+
+struct metric_family *metric_family_open(str name, enum metric_type type, str help,
+                                         const double *buckets, size_t n_buckets)
+{
+    registry_lock();
+    bool is_known;
+    size_t at = names_find(name, &is_known);
+    struct metric_family *f = is_known ? registry.names.items[at].family : NULL;
+    if (f == NULL) {
+        f = family_make(name, type, help, NULL, 0, buckets, n_buckets);
+        f->is_open = true;
+        names_insert(at, f->name, f);
+    } else if (f->is_open && f->cells.len == 0) {
+        family_change(f, type, help, buckets, n_buckets);
+    } else if (!f->is_open || f->type != type) {
+        f = NULL;
+    }
+    registry_unlock();
+    return f;
+}
+
 void metric_alias(struct metric_family *f, const char *other_name)
 {
     registry_lock();
@@ -177,17 +225,21 @@ void metric_alias(struct metric_family *f, const char *other_name)
 
 /* --- cells --- */
 
+static void append_key_part(struct buf *key, str part)
+{
+    if (str_is_utf8(part))
+        buf_append_str(key, part);
+    else /* one bad label value makes Prometheus refuse the whole scrape */
+        utf8_append_valid(key, part, STR("\xef\xbf\xbd"));
+    buf_append_char(key, KEY_END);
+}
+
 static str cell_key(struct buf *key, const struct metric_family *f, const str *values, size_t n)
 {
     ASSERT(n == f->n_labels);
     buf_init(key, BUF_NO_LIMIT);
-    for (size_t i = 0; i < n; i++) {
-        if (str_is_utf8(values[i]))
-            buf_append_str(key, values[i]);
-        else /* one bad label value makes Prometheus refuse the whole scrape */
-            utf8_append_valid(key, values[i], STR("\xef\xbf\xbd"));
-        buf_append_char(key, KEY_END);
-    }
+    for (size_t i = 0; i < n; i++)
+        append_key_part(key, values[i]);
     return buf_str(key);
 }
 
@@ -224,6 +276,39 @@ struct metric *metric_with(struct metric_family *f, const str *values, size_t n)
     registry_unlock();
     buf_deinit(&buf);
     return m;
+}
+
+struct metric *metric_with_labels(struct metric_family *f, const struct metric_label *labels,
+                                  size_t n)
+{
+    ASSERT(f->is_open);
+    struct buf key;
+    buf_init(&key, BUF_NO_LIMIT);
+    for (size_t i = 0; i < n; i++) {
+        append_key_part(&key, labels[i].name);
+        append_key_part(&key, labels[i].value);
+    }
+    registry_lock();
+    struct metric *m = strmap_get(&f->cells, buf_str(&key));
+    if (m == NULL) {
+        m = cell_make(f, buf_str(&key));
+        strmap_put(&f->cells, buf_str(&key), m);
+    }
+    m->refs++;
+    registry_unlock();
+    buf_deinit(&key);
+    return m;
+}
+
+void metric_release(struct metric *m)
+{
+    registry_lock();
+    bool is_last = --m->refs == 0;
+    if (is_last)
+        strmap_remove(&m->family->cells, (str){m->key, m->key_len});
+    registry_unlock();
+    if (is_last)
+        cell_free(m);
 }
 
 struct metric *metric_single(struct metric_family *f)
@@ -347,10 +432,11 @@ static void append_series(struct buf *out, const char *name, const char *suffix,
     const struct metric_family *f = m->family;
     char sep = '{';
     str rest = {m->key, m->key_len};
-    for (size_t i = 0; i < f->n_labels; i++) {
+    for (size_t i = 0; f->is_open ? rest.len > 0 : i < f->n_labels; i++) {
+        str label = f->is_open ? str_split(&rest, KEY_END) : str_c(f->label_names[i]);
         str value = str_split(&rest, KEY_END);
         buf_append_char(out, sep);
-        buf_append_c(out, f->label_names[i]);
+        buf_append_str(out, label);
         buf_append_c(out, "=\"");
         append_escaped(out, value, true);
         buf_append_char(out, '"');

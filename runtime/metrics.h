@@ -31,6 +31,20 @@ struct metric *metric_single(struct metric_family *f);
 /* Takes a cell out of the registry (a file that is gone); the pointer must not be used after. */
 void metric_remove(struct metric_family *f, const str *values, size_t n);
 
+/* A family whose cells bring label names of their own (promtail's metrics stage).  `buckets`:
+ * n_buckets ascending finite bounds; none gives Prometheus' defaults.  Everything is copied.  NULL
+ * if cells of another kind are shown under this name. */
+struct metric_family *metric_family_open(str name, enum metric_type type, str help,
+                                         const double *buckets, size_t n_buckets);
+struct metric_label {
+    str name, value;
+};
+/* The cell for these labels (sorted by name), made if new.  Each call is one reference, given back
+ * by metric_release(); with the last one the cell goes. */
+struct metric *metric_with_labels(struct metric_family *f, const struct metric_label *labels,
+                                  size_t n);
+void metric_release(struct metric *m);
+
 void metric_add(struct metric *m, double v); /* counter or gauge */
 void metric_inc(struct metric *m);
 void metric_set(struct metric *m, double v);     /* gauge */

@@ -81,6 +81,11 @@ void stage_emit(struct stage *s, struct record *r)
     run_from(s->chain, s->next, r);
 }
 
+bool stage_is_first(const struct stage *s)
+{
+    return s->chain->first == s && s->chain == &s->chain->pipeline->chain;
+}
+
 void stage_chain_flush(struct stage_chain *chain, int64_t now_ns, bool is_final)
 {
     for (struct stage *s = chain->first; s != NULL; s = s->next)

@@ -100,6 +100,20 @@ static bool is_absent(const struct yaml_node *n)
     return n == NULL || yaml_is_null(n);
 }
 
+int stage_conf_node_str(const struct yaml_node *n, const char *key, str *ret, struct error *err)
+{
+    if (!node_is_string(n))
+        return wrong_type(n, key, "string", err);
+    *ret = n->text;
+    return 0;
+}
+
+int stage_conf_node_float(const struct yaml_node *n, const char *key, double *ret,
+                          struct error *err)
+{
+    return node_float(n, ret) ? 0 : wrong_type(n, key, "float64", err);
+}
+
 int stage_conf_str(const struct yaml_node *map, const char *key, str *ret, bool *ret_is_set,
                    struct error *err)
 {

@@ -4,17 +4,22 @@
  *
  * A line with tag P is the beginning of a longer one: it is kept back, per label set, and joined
  * with what follows until a line with another tag ends it. */
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/rfc3339.h"
-#include "promtail/pipeline.h"
 #include "promtail/stages/all.h"
-#include "promtail/stages/fudge.h"
+#include "promtail/stages/container.h"
+#include "promtail/stages/holds.h"
 
 #define PARTIAL_LINES_DEFAULT 100
+#define PARTIAL_BYTES_MAX     (64u << 20) /* of one line; more is handed on as a line of its own */
 
 struct cri_partial {
-    struct arena arena;
-    struct record record;
+    struct holds holds;
+    struct arena arena;   /* of `record` */
+    struct record record; /* the newest part, without its text */
+    struct buf text;      /* of all parts */
+    struct origin origin; /* of the first part */
 };
 
 struct cri_stage {
@@ -22,28 +27,24 @@ struct cri_stage {
     struct fudge fudge;
     struct u64map partial; /* hash of the label set -> struct cri_partial */
     int64_t max_partial_lines;
-    uint64_t max_partial_line_size;
+    int64_t max_partial_line_size; /* bytes */
     bool truncate;
+    struct arena arena; /* of a partial record being handed on */
 };
-
-static int read_size(const struct yaml_node *config, uint64_t *ret, struct error *err)
-{
-    int64_t n = 0;
-    int rc = stage_conf_int(config, "max_partial_line_size", &n, err);
-    *ret = (uint64_t)MAX(n, 0);
-    return rc;
-}
 
 static int compile(struct stage_build *b, const struct yaml_node *config, struct stage **ret,
                    struct error *err)
 {
     (void)b;
     struct cri_stage read = {.max_partial_lines = 0};
-    int rc = stage_conf_int(config, "max_partial_lines", &read.max_partial_lines, err);
+    int rc = stage_weak_int(config, "max_partial_lines", &read.max_partial_lines, err);
     if (rc == 0)
-        rc = read_size(config, &read.max_partial_line_size, err);
+        rc = stage_weak_int(config, "max_partial_line_size", &read.max_partial_line_size, err);
     if (rc == 0)
-        rc = stage_conf_bool(config, "max_partial_line_size_truncate", &read.truncate, err);
+        rc = stage_weak_bool(config, "max_partial_line_size_truncate", &read.truncate, err);
+    if (rc == 0 && read.max_partial_line_size < 0)
+        rc = error_set(err, E_PARSE, "cannot parse 'max_partial_line_size', %lld overflows uint",
+                       (long long)read.max_partial_line_size);
     if (rc != 0)
         return rc;
     if (read.max_partial_lines == 0)
@@ -52,6 +53,7 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
     *s = read;
     fudge_init(&s->fudge);
     u64map_init(&s->partial);
+    arena_init(&s->arena, SIZE_MAX);
     *ret = &s->base;
     return 0;
 }
@@ -96,70 +98,127 @@ static bool split(str line, struct cri_line *ret)
     return true;
 }
 
-static void forget(struct cri_stage *s, uint64_t hash, struct cri_partial *p)
+/* --- parts --- */
+
+static size_t length_kept(const struct cri_stage *s, size_t len)
 {
-    u64map_remove(&s->partial, hash);
-    pipeline_release(&p->record.origin, p);
+    size_t max = (size_t)s->max_partial_line_size;
+    return s->truncate && max > 0 ? MIN(len, max) : len;
+}
+
+static void free_partial(struct cri_partial *p)
+{
+    holds_deinit(&p->holds);
+    buf_deinit(&p->text);
     arena_deinit(&p->arena);
     mem_free(p);
 }
 
-static void cut(const struct cri_stage *s, struct record *r)
+static void forget(struct cri_stage *s, uint64_t hash, struct cri_partial *p)
 {
-    if (s->truncate && s->max_partial_line_size > 0 && r->line.len > s->max_partial_line_size)
-        r->line.len = s->max_partial_line_size;
+    u64map_remove(&s->partial, hash);
+    holds_release(&p->holds);
+    free_partial(p);
 }
 
-/* Too many label sets have something pending: all of it goes on as it is. */
+/* Hands on what is there of a line, as it is. */
+static void emit_partial(struct cri_stage *s, uint64_t hash, struct cri_partial *p)
+{
+    struct record r;
+    record_copy(&r, &s->arena, &p->record);
+    r.line = buf_str(&p->text);
+    r.origin = p->origin;
+    stage_emit(&s->base, &r);
+    arena_reset(&s->arena);
+    forget(s, hash, p);
+}
+
 static void emit_all(struct cri_stage *s)
 {
     size_t at = 0;
     uint64_t hash;
     void *item;
     while (u64map_next(&s->partial, &at, &hash, &item)) {
-        struct cri_partial *p = item;
-        stage_emit(&s->base, &p->record);
-        forget(s, hash, p);
+        emit_partial(s, hash, item);
         at = 0;
     }
 }
 
-static void keep(struct cri_stage *s, struct record *r)
+static void keep(struct cri_stage *s, const struct record *r)
 {
-    struct cri_partial *p = u64map_get(&s->partial, r->labels.hash);
-    if ((int64_t)s->partial.len >= s->max_partial_lines) {
+    uint64_t hash = r->labels.hash;
+    if ((int64_t)s->partial.len >= s->max_partial_lines)
         emit_all(s);
+    struct cri_partial *p = u64map_get(&s->partial, hash);
+    if (p != NULL && p->text.len + r->line.len > PARTIAL_BYTES_MAX) {
+        emit_partial(s, hash, p);
         p = NULL;
     }
     if (p == NULL) {
         p = mem_zalloc(sizeof *p);
         arena_init(&p->arena, SIZE_MAX);
-        record_copy(&p->record, &p->arena, r);
-        u64map_put(&s->partial, r->labels.hash, p);
-    } else {
-        str joined = arena_printf(&p->arena, "%.*s%.*s", STR_ARG(p->record.line), STR_ARG(r->line));
-        p->record.line = joined;
+        buf_init(&p->text, BUF_NO_LIMIT);
+        p->origin = r->origin;
+        u64map_put(&s->partial, hash, p);
     }
-    cut(s, &p->record);
-    pipeline_hold(&r->origin, p);
+    buf_append_str(&p->text, r->line);
+    p->text.len = length_kept(s, p->text.len);
+    struct record bare = *r;
+    bare.line = STR_EMPTY;
+    arena_reset(&p->arena);
+    record_copy(&p->record, &p->arena, &bare);
+    if (p->origin.source == r->origin.source)
+        p->origin.to = r->origin.to;
+    holds_add(&p->holds, &r->origin);
+}
+
+/* The end of a line whose beginning is kept: time and labels are those of the end. */
+static void join(struct cri_stage *s, struct cri_partial *p, struct record *r)
+{
+    uint64_t hash = r->labels.hash;
+    buf_append_str(&p->text, r->line);
+    r->line = str_make(buf_str(&p->text).ptr, length_kept(s, p->text.len));
+    if (p->origin.source == r->origin.source)
+        r->origin.from = p->origin.from;
+    stage_emit(&s->base, r);
+    forget(s, hash, p);
+}
+
+/* --- lines --- */
+
+static void take(struct cri_stage *s, struct record *r, const struct cri_line *line)
+{
+    extracted_set(r, STR("time"), VALUE_S(line->time));
+    extracted_set(r, STR("stream"), VALUE_S(line->stream));
+    extracted_set(r, STR("flags"), VALUE_S(line->flags));
+    extracted_set(r, STR("content"), VALUE_S(line->content));
+    label_list_set(&r->labels, r->arena, STR("stream"), line->stream);
+    if (rfc3339_parse(line->time, &r->ts_ns))
+        fudge_remember(&s->fudge, r);
+    else
+        fudge_apply(&s->fudge, r);
+    r->line = line->content;
+}
+
+/* Some other line: values of these names may have been extracted before. */
+static void take_other(struct cri_stage *s, struct record *r, struct cri_line *line)
+{
+    static const struct container_keys keys = {STR("stream"), STR("time"), STR("content")};
+    const struct value *flags = extracted_get(r, STR("flags"));
+    container_apply(&s->fudge, r, &keys);
+    line->flags = flags != NULL && flags->kind == VALUE_STR ? flags->s : STR_EMPTY;
 }
 
 static bool process(struct stage *base, struct record *r)
 {
     struct cri_stage *s = (struct cri_stage *)base;
     struct cri_line line;
-    if (!split(r->line, &line))
-        return true;
-    extracted_set(r, STR("time"), VALUE_S(line.time));
-    extracted_set(r, STR("stream"), VALUE_S(line.stream));
-    extracted_set(r, STR("flags"), VALUE_S(line.flags));
-    extracted_set(r, STR("content"), VALUE_S(line.content));
-    label_list_set(&r->labels, r->arena, STR("stream"), line.stream);
-    if (rfc3339_parse(line.time, &r->ts_ns))
-        fudge_remember(&s->fudge, r);
+    if (!stage_is_first(base))
+        extracted_add_labels(r);
+    if (split(r->line, &line))
+        take(s, r, &line);
     else
-        fudge_apply(&s->fudge, r);
-    r->line = line.content;
+        take_other(s, r, &line);
     if (line.flags.len == 1 && line.flags.ptr[0] == 'P') {
         keep(s, r);
         return false;
@@ -167,27 +226,21 @@ static bool process(struct stage *base, struct record *r)
     struct cri_partial *p = s->partial.len == 0 ? NULL : u64map_get(&s->partial, r->labels.hash);
     if (p == NULL)
         return true;
-    r->line = arena_printf(r->arena, "%.*s%.*s", STR_ARG(p->record.line), STR_ARG(r->line));
-    cut(s, r);
-    int64_t from = p->record.origin.from;
-    r->origin.from = r->origin.source != NULL ? from : 0;
-    stage_emit(base, r);
-    forget(s, r->labels.hash, p);
+    join(s, p, r);
     return false;
 }
 
+/* What is pending is not handed on at the end: it is read again, with what follows it. */
 static void free_stage(struct stage *base)
 {
     struct cri_stage *s = (struct cri_stage *)base;
     size_t at = 0;
-    uint64_t hash;
     void *item;
-    while (u64map_next(&s->partial, &at, &hash, &item)) {
-        arena_deinit(&((struct cri_partial *)item)->arena);
-        mem_free(item);
-    }
+    while (u64map_next(&s->partial, &at, NULL, &item))
+        free_partial(item);
     u64map_deinit(&s->partial);
     fudge_deinit(&s->fudge);
+    arena_deinit(&s->arena);
     mem_free(s);
 }
 

@@ -1,8 +1,8 @@
 /* docker: lines as docker's json-file driver writes them: {"log":..,"stream":..,"time":..}. */
 #include "base/mem.h"
-#include "base/rfc3339.h"
 #include "promtail/stages/all.h"
-#include "promtail/stages/fudge.h"
+#include "promtail/stages/container.h"
+#include "promtail/stages/json_value.h"
 #include "proto/json_scan.h"
 
 struct docker_stage {
@@ -24,14 +24,15 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
     return 0;
 }
 
-/* Strings as they are; anything else counts as null, docker writes nothing else. */
 static void read_value(struct json_scan *j, struct arena *a, struct value *ret)
 {
-    str s;
-    if (json_peek(j) != JSON_STRING)
-        json_skip(j);
-    else if (json_read_string(j, a, &s))
-        *ret = VALUE_S(s);
+    str text;
+    if (json_peek(j) == JSON_STRING) {
+        if (json_read_string(j, a, &text))
+            *ret = VALUE_S(text);
+    } else if (json_read_raw(j, &text)) {
+        *ret = json_value(text, a);
+    }
 }
 
 static bool read_line(str line, struct arena *a, struct docker_line *ret)
@@ -39,6 +40,8 @@ static bool read_line(str line, struct arena *a, struct docker_line *ret)
     struct json_scan j = json_scan_make(line);
     str key;
     *ret = (struct docker_line){VALUE_NIL, VALUE_NIL, VALUE_NIL};
+    if (json_peek(&j) == JSON_NULL)
+        return json_read_null(&j) && json_at_end(&j);
     if (json_peek(&j) != JSON_OBJECT || !json_object_begin(&j))
         return false;
     while (json_object_next(&j, &key)) {
@@ -56,23 +59,17 @@ static bool read_line(str line, struct arena *a, struct docker_line *ret)
 
 static bool process(struct stage *base, struct record *r)
 {
+    static const struct container_keys keys = {STR("stream"), STR("timestamp"), STR("output")};
     struct docker_stage *s = (struct docker_stage *)base;
     struct docker_line line;
-    if (!read_line(r->line, r->arena, &line)) {
-        fudge_apply(&s->fudge, r);
-        return true;
+    if (!stage_is_first(base))
+        extracted_add_labels(r);
+    if (read_line(r->line, r->arena, &line)) {
+        extracted_set(r, keys.line, line.output);
+        extracted_set(r, keys.stream, line.stream);
+        extracted_set(r, keys.time, line.timestamp);
     }
-    extracted_set(r, STR("output"), line.output);
-    extracted_set(r, STR("stream"), line.stream);
-    extracted_set(r, STR("timestamp"), line.timestamp);
-    if (line.stream.kind == VALUE_STR)
-        label_list_set(&r->labels, r->arena, STR("stream"), line.stream.s);
-    if (line.timestamp.kind == VALUE_STR && rfc3339_parse(line.timestamp.s, &r->ts_ns))
-        fudge_remember(&s->fudge, r);
-    else
-        fudge_apply(&s->fudge, r);
-    if (line.output.kind == VALUE_STR)
-        r->line = line.output.s;
+    container_apply(&s->fudge, r, &keys);
     return true;
 }
 

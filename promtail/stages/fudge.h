@@ -8,8 +8,13 @@
 
 #define FUDGE_SETS_MAX 10000 /* label sets remembered, as Promtail */
 
+struct fudge_time;
+
 struct fudge {
     struct u64map last; /* hash of the label set -> struct fudge_time */
+    /* The one used last: lines of one set mostly come in a row. */
+    struct fudge_time *recent; /* NULL: none */
+    uint64_t recent_hash;
 };
 
 void fudge_init(struct fudge *f);

@@ -1,167 +1,158 @@
-/* json: values of a JSON document become extracted values.
+/* json: what JMESPath expressions find in a JSON document becomes extracted values.
  *
- * Expressions are paths of names (a.b, "a b".c); the document is scanned once for all of them. */
-#include "base/gofmt.h"
+ * Most expressions are names (a, a.b): those are found in one scan of the text; others search a
+ * tree that is made once for all of them. */
 #include "base/mem.h"
 #include "promtail/pipeline.h"
 #include "promtail/stages/all.h"
+#include "promtail/stages/input.h"
+#include "promtail/stages/jmespath.h"
+#include "promtail/stages/json_value.h"
 #include "proto/json_scan.h"
 
 #define STEPS_MAX 16
 
-struct json_path {
+struct json_field {
     str name; /* in the extracted map */
-    str steps[STEPS_MAX];
+    const struct jmespath *expression;
+    str steps[STEPS_MAX]; /* of a path; else n_steps is 0 */
     size_t n_steps;
 };
 
 struct json_stage {
     struct stage base;
-    struct json_path *paths;
-    size_t n_paths;
-    str source;
-    bool has_source, drop_malformed;
+    struct json_field *fields;
+    size_t n;
+    str *found; /* of the last document, by field: the value of its first step; ptr NULL: none */
+    struct stage_input input;
+    bool drop_malformed, has_trees;
 };
 
-static bool is_word(char c)
+static int compile_field(struct json_field *f, const struct stage_pair *pair, struct arena *a,
+                         struct error *err)
 {
-    return c == '_' || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
-}
-
-/* One step off the front: a bare or a quoted name. */
-static bool take_step(str *rest, str *ret)
-{
-    size_t n = 0;
-    if (rest->len > 0 && rest->ptr[0] == '"') {
-        size_t end = str_find_char(str_from(*rest, 1), '"');
-        if (end == STR_NPOS)
-            return false;
-        *ret = str_sub(*rest, 1, end + 1);
-        n = end + 2;
-    } else {
-        while (n < rest->len && is_word(rest->ptr[n]))
-            n++;
-        *ret = str_sub(*rest, 0, n);
-        if (n == 0 || (rest->ptr[0] >= '0' && rest->ptr[0] <= '9'))
-            return false;
-    }
-    *rest = str_from(*rest, n);
-    return true;
-}
-
-static int compile_path(str expression, struct json_path *ret, struct error *err)
-{
-    str rest = str_trim(expression);
-    for (;;) {
-        if (ret->n_steps == STEPS_MAX || !take_step(&rest, &ret->steps[ret->n_steps++]))
-            break;
-        if (rest.len == 0)
-            return 0;
-        if (rest.ptr[0] != '.')
-            break;
-        rest = str_from(rest, 1);
-    }
-    return error_set(err, E_PARSE, "could not compile JMES expression: SyntaxError: %.*s",
-                     STR_ARG(expression));
+    struct error why = {0};
+    f->name = pair->name;
+    if (jmespath_parse(pair->value, a, &f->expression, &why) != 0)
+        return error_set(err, E_PARSE, "could not compile JMES expression: %s", why.text);
+    if (!jmespath_is_path(f->expression, f->steps, STEPS_MAX, &f->n_steps))
+        f->n_steps = 0;
+    return 0;
 }
 
 static int compile(struct stage_build *b, const struct yaml_node *config, struct stage **ret,
                    struct error *err)
 {
-    str source = STR_EMPTY;
-    bool has_source = false, drop_malformed = false;
+    struct json_stage read = {0};
     struct stage_pair *pairs;
-    size_t n;
-    int rc = stage_conf_str(config, "source", &source, &has_source, err);
+    int rc = stage_input_conf(config, &read.input, err);
     if (rc == 0)
-        rc = stage_conf_bool(config, "drop_malformed", &drop_malformed, err);
+        rc = stage_conf_bool(config, "drop_malformed", &read.drop_malformed, err);
     if (rc == 0)
-        rc = stage_conf_pairs(stage_conf_get(config, "expressions"), b->arena, &pairs, &n, err);
+        rc =
+            stage_conf_pairs(stage_conf_get(config, "expressions"), b->arena, &pairs, &read.n, err);
+    if (rc == 0 && read.n == 0)
+        rc = error_set(err, E_PARSE, "JMES expression is required");
+    if (rc == 0)
+        rc = stage_input_check(&read.input, "empty source", err);
     if (rc != 0)
         return rc;
-    if (n == 0)
-        return error_set(err, E_PARSE, "JMES expression is required");
-    if (has_source && source.len == 0)
-        return error_set(err, E_PARSE, "empty source");
-    struct json_path *paths = ARENA_ARRAY(b->arena, struct json_path, n);
-    for (size_t i = 0; i < n; i++) {
-        paths[i].name = pairs[i].name;
-        rc = compile_path(pairs[i].value, &paths[i], err);
+    read.fields = ARENA_ARRAY(b->arena, struct json_field, read.n);
+    read.found = ARENA_ARRAY(b->arena, str, read.n);
+    for (size_t i = 0; i < read.n; i++) {
+        rc = compile_field(&read.fields[i], &pairs[i], b->arena, err);
         if (rc != 0)
             return rc;
+        read.has_trees = read.has_trees || read.fields[i].n_steps == 0;
     }
-    struct json_stage *s = mem_zalloc(sizeof *s);
-    s->paths = paths;
-    s->n_paths = n;
-    s->source = source;
-    s->has_source = has_source;
-    s->drop_malformed = drop_malformed;
+    struct json_stage *s = mem_alloc(sizeof *s);
+    *s = read;
     *ret = &s->base;
     return 0;
 }
 
-static struct value value_of(str raw, struct arena *a)
+static bool is_key(str raw_key, str name, struct arena *a)
 {
-    struct json_scan j = json_scan_make(raw);
-    str s;
-    double num;
-    switch (json_peek(&j)) {
-    case JSON_STRING:
-        return json_read_string(&j, a, &s) ? VALUE_S(s) : VALUE_NIL;
-    case JSON_NUMBER:
-        return goparse_float(raw, &num) == 0 ? VALUE_N(num) : VALUE_NIL;
-    case JSON_TRUE:
-    case JSON_FALSE:
-        return VALUE_B(json_peek(&j) == JSON_TRUE);
-    case JSON_NULL:
-    case JSON_NOTHING:
-        return VALUE_NIL;
-    default:
-        return VALUE_S(raw);
-    }
+    if (memchr(raw_key.ptr, '\\', raw_key.len) == NULL)
+        return str_eq(raw_key, name);
+    str key = json_unescape_arena(raw_key, a);
+    return key.ptr != NULL && str_eq(key, name);
 }
 
-/* The raw text of the value a path leads to; ptr NULL if there is none. */
-static str walk(str doc, const struct json_path *p, struct arena *a)
+/* Finds the values of all first steps, checking the whole document: an object, or null. */
+static bool scan_document(struct json_stage *s, str text, struct arena *a)
 {
-    for (size_t i = 0; i < p->n_steps; i++) {
-        struct json_scan j = json_scan_make(doc);
-        str key, found = {NULL, 0};
-        if (json_peek(&j) != JSON_OBJECT || !json_object_begin(&j))
-            return found;
-        while (json_object_next(&j, &key)) {
-            if (str_eq(json_unescape_arena(key, a), p->steps[i]))
-                json_read_raw(&j, &found);
-            else
-                json_skip(&j);
+    struct json_scan j = json_scan_make(text);
+    str key, raw;
+    memset(s->found, 0, s->n * sizeof *s->found);
+    if (json_peek(&j) == JSON_NULL)
+        return json_read_null(&j) && json_at_end(&j);
+    if (json_peek(&j) != JSON_OBJECT || !json_object_begin(&j))
+        return false;
+    while (json_object_next(&j, &key)) {
+        bool is_wanted = false;
+        for (size_t i = 0; i < s->n && !is_wanted; i++)
+            is_wanted = s->fields[i].n_steps > 0 && is_key(key, s->fields[i].steps[0], a);
+        if (!is_wanted) {
+            json_skip(&j);
+            continue;
         }
-        if (found.ptr == NULL)
-            return found;
-        doc = found;
+        json_read_raw(&j, &raw);
+        for (size_t i = 0; i < s->n; i++)
+            if (s->fields[i].n_steps > 0 && is_key(key, s->fields[i].steps[0], a))
+                s->found[i] = raw;
     }
-    return doc;
+    return json_ok(&j) && json_at_end(&j);
+}
+
+/* The value of one key in the text of a well-formed value; ptr NULL if there is none. */
+static str get(str text, str name, struct arena *a)
+{
+    struct json_scan j = json_scan_make(text);
+    str key, found = {NULL, 0};
+    if (json_peek(&j) != JSON_OBJECT || !json_object_begin(&j))
+        return found;
+    while (json_object_next(&j, &key)) {
+        if (is_key(key, name, a))
+            json_read_raw(&j, &found);
+        else
+            json_skip(&j);
+    }
+    return found;
+}
+
+static void extract_path(struct record *r, const struct json_field *f, str value)
+{
+    for (size_t i = 1; i < f->n_steps && value.ptr != NULL; i++)
+        value = get(value, f->steps[i], r->arena);
+    extracted_set(r, f->name, value.ptr != NULL ? json_value(value, r->arena) : VALUE_NIL);
+}
+
+static bool malformed(const struct json_stage *s)
+{
+    return !s->drop_malformed;
 }
 
 static bool process(struct stage *base, struct record *r)
 {
     struct json_stage *s = (struct json_stage *)base;
-    str text = r->line;
-    if (s->has_source) {
-        const struct value *v = extracted_get(r, s->source);
-        if (v == NULL || !value_text(v, r->arena, &text))
-            return true;
-    }
-    struct json_scan j = json_scan_make(text);
-    enum json_kind kind = json_peek(&j);
-    if ((kind != JSON_OBJECT && kind != JSON_NULL) || !json_skip(&j) || !json_at_end(&j)) {
-        if (!s->drop_malformed)
-            return true;
-        pipeline_count_drop(STR("malformed_json"));
-        return false;
-    }
-    for (size_t i = 0; i < s->n_paths; i++) {
-        str raw = walk(text, &s->paths[i], r->arena);
-        extracted_set(r, s->paths[i].name, raw.ptr == NULL ? VALUE_NIL : value_of(raw, r->arena));
+    str text;
+    if (!stage_input_text(&s->input, r, &text))
+        return true;
+    if (!scan_document(s, text, r->arena))
+        return malformed(s);
+    const struct json_tree *document = s->has_trees ? json_tree_read(text, r->arena) : NULL;
+    if (s->has_trees && document == NULL)
+        return malformed(s);
+    for (size_t i = 0; i < s->n; i++) {
+        const struct json_field *f = &s->fields[i];
+        if (f->n_steps > 0) {
+            extract_path(r, f, s->found[i]);
+            continue;
+        }
+        const struct json_tree *found = jmespath_search(f->expression, document, r->arena);
+        if (found != NULL)
+            extracted_set(r, f->name, json_tree_value(found, r->arena));
     }
     return true;
 }

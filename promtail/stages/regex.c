@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "promtail/stages/all.h"
+#include "promtail/stages/input.h"
 
 #define GROUPS_MAX 128
 
@@ -10,8 +11,7 @@ struct regex_stage {
     struct stage base;
     struct regex *re;
     int n_groups; /* group 0 included */
-    str source;
-    bool has_source;
+    struct stage_input input;
     bool labels_from_groups;
 };
 
@@ -19,19 +19,21 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
                    struct error *err)
 {
     (void)b;
-    str expression = STR_EMPTY, source = STR_EMPTY;
-    bool has_source = false, labels_from_groups = false;
+    str expression = STR_EMPTY;
+    struct stage_input input;
+    bool labels_from_groups = false;
     int rc = stage_conf_str(config, "expression", &expression, NULL, err);
     if (rc == 0)
-        rc = stage_conf_str(config, "source", &source, &has_source, err);
+        rc = stage_input_conf(config, &input, err);
     if (rc == 0)
         rc = stage_conf_bool(config, "labels_from_groups", &labels_from_groups, err);
     if (rc != 0)
         return rc;
     if (expression.len == 0)
         return error_set(err, E_PARSE, "expression is required");
-    if (has_source && source.len == 0)
-        return error_set(err, E_PARSE, "empty source");
+    rc = stage_input_check(&input, "empty source", err);
+    if (rc != 0)
+        return rc;
     struct regex *re = NULL;
     struct error why = {0};
     if (regex_compile(expression, 0, &re, &why) != 0)
@@ -39,8 +41,7 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
     struct regex_stage *s = mem_zalloc(sizeof *s);
     s->re = re;
     s->n_groups = MIN(regex_group_count(re) + 1, GROUPS_MAX);
-    s->source = source;
-    s->has_source = has_source;
+    s->input = input;
     s->labels_from_groups = labels_from_groups;
     *ret = &s->base;
     return 0;
@@ -49,14 +50,8 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
 static bool process(struct stage *base, struct record *r)
 {
     struct regex_stage *s = (struct regex_stage *)base;
-    str text = r->line;
-    if (s->has_source) {
-        const struct value *v = extracted_get(r, s->source);
-        if (v == NULL || !value_text(v, r->arena, &text))
-            return true;
-    }
-    str groups[GROUPS_MAX];
-    if (!regex_match(s->re, text, 0, groups, s->n_groups))
+    str text, groups[GROUPS_MAX];
+    if (!stage_input_text(&s->input, r, &text) || !regex_match(s->re, text, 0, groups, s->n_groups))
         return true;
     for (int i = 1; i < s->n_groups; i++) {
         str name = regex_group_name(s->re, i);

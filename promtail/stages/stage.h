@@ -63,10 +63,16 @@ void stage_chain_free(struct stage_chain *chain);
 
 /* Runs r through the stages behind s, and on to the chain's end. */
 void stage_emit(struct stage *s, struct record *r);
+/* True if nothing ran before s: the labels have just been copied into the extracted map. */
+bool stage_is_first(const struct stage *s);
 
 /* Settings as mapstructure decodes them: unknown keys are ignored, a null leaves *ret as it is
  * (set the default first), scalars of the wrong type are errors.  Key names match in any case. */
 const struct yaml_node *stage_conf_get(const struct yaml_node *map, const char *key);
+/* A node that must be a string, or a number; `key` is for the error. */
+int stage_conf_node_float(const struct yaml_node *n, const char *key, double *ret,
+                          struct error *err);
+int stage_conf_node_str(const struct yaml_node *n, const char *key, str *ret, struct error *err);
 int stage_conf_str(const struct yaml_node *map, const char *key, str *ret, bool *ret_is_set,
                    struct error *err);
 int stage_conf_bool(const struct yaml_node *map, const char *key, bool *ret, struct error *err);

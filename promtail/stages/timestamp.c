@@ -79,11 +79,12 @@ static int read_config(struct timestamp_stage *s, const struct yaml_node *config
                        struct error *err)
 {
     str location = STR_EMPTY, action = STR_EMPTY;
+    bool has_action = false;
     int rc = stage_conf_str(config, "source", &s->source, NULL, err);
     if (rc == 0)
         rc = stage_conf_str(config, "location", &location, NULL, err);
     if (rc == 0)
-        rc = stage_conf_str(config, "action_on_failure", &action, NULL, err);
+        rc = stage_conf_str(config, "action_on_failure", &action, &has_action, err);
     if (rc != 0)
         return rc;
     if (s->source.len == 0)
@@ -96,10 +97,9 @@ static int read_config(struct timestamp_stage *s, const struct yaml_node *config
     if (location.len > 0 && tzone_load(location, &s->zone, &why) != 0)
         return error_set(err, E_PARSE, "invalid location specified: %s", why.text);
     s->skip_on_failure = str_eq(action, STR("skip"));
-    if (action.len > 0 && !s->skip_on_failure && !str_eq(action, STR("fudge")))
+    if (has_action && !s->skip_on_failure && !str_eq(action, STR("fudge")))
         return error_set(err, E_PARSE,
-                         "invalid action on failure (supported values are [skip fudge]): %.*s",
-                         STR_ARG(action));
+                         "invalid action on failure (supported values are [skip fudge])");
     return 0;
 }
 
@@ -164,14 +164,19 @@ static int32_t rfc3339_offset_s(str text)
     return text.ptr[text.len - 6] == '-' ? -s : s;
 }
 
+/* The year that brings a time without one nearest to now: around new year's eve it is not this one.
+ */
 static int64_t with_year_of(struct gotime t, const struct tzone *zone)
 {
     struct gotime now = gotime_from_ns(clock_now_ns(), NULL);
     struct gotime_fields this = gotime_fields(&now), f = gotime_fields(&t);
-    if (f.date.year != 0)
-        return gotime_ns(t);
-    int64_t ns = gotime_ns(gotime_date(this.date.year, f.date.month, f.date.day, f.hour, f.minute,
-                                       f.second, t.ns, t.fixed ? NULL : zone));
+    int64_t year = this.date.year;
+    if (f.date.month == 12 && this.date.month == 1)
+        year--;
+    else if (f.date.month == 1 && this.date.month == 12)
+        year++;
+    int64_t ns = gotime_ns(gotime_date(year, f.date.month, f.date.day, f.hour, f.minute, f.second,
+                                       t.ns, t.fixed ? NULL : zone));
     return t.fixed ? ns - f.offset_s * NS_PER_S : ns;
 }
 
