@@ -410,7 +410,6 @@ void engine_query_stats(const struct engine_query *q, struct engine_stats *ret)
     *ret = (struct engine_stats){0};
     memcpy(ret, counts, sizeof counts);
     ret->has_meta = q->prepared.has_meta;
-    ret->chunks_read = MIN(ret->chunks, ret->blocks_read);
 }
 
 int engine_check(struct engine_query *q, uint64_t added_bytes, struct error *err)
@@ -426,6 +425,19 @@ int engine_check(struct engine_query *q, uint64_t added_bytes, struct error *err
     }
     /* Another shard failed: this one ends quietly, the other one's error is reported. */
     return atomic_load_explicit(&q->is_failed, memory_order_relaxed) ? E_AGAIN : 0;
+}
+
+int engine_hold(struct engine_query *q, size_t *held, size_t now, struct error *err)
+{
+    uint64_t added = (uint64_t)now - *held; /* wraps when less is held: so does the sum */
+    uint64_t all = atomic_fetch_add_explicit(&q->held_bytes, added, memory_order_relaxed) + added;
+    *held = now;
+    if (all <= q->params.limits.memory_bytes_max)
+        return 0;
+    return error_set(err, E_LIMIT,
+                     "query needs more memory than the limit of %llu bytes; consider a smaller "
+                     "limit, a shorter time range, or less cardinality",
+                     (unsigned long long)q->params.limits.memory_bytes_max);
 }
 
 void engine_shard_fail(struct engine_query *q, struct shard *s, int code)

@@ -94,6 +94,9 @@ void engine_leaf_stats(const struct leaf *leaf, struct engine_stats *ret);
 /* Asked between blocks: 0, or why the query must end (E_CANCELED, E_LIMIT ...).  `added_bytes`:
  * line bytes looked at since the last call. */
 int engine_check(struct engine_query *q, uint64_t added_bytes, struct error *err);
+/* Counts memory that a shard holds, *held of which are counted already, against the query's limit.
+ * 0 or E_LIMIT. */
+int engine_hold(struct engine_query *q, size_t *held, size_t now, struct error *err);
 /* Reports a failure of a shard. */
 void engine_shard_fail(struct engine_query *q, struct shard *s, int code);
 

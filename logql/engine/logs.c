@@ -34,6 +34,7 @@ struct keeper {
     uint32_t stream;
     struct pipeline_stream pipe;
     size_t line_bytes; /* kept */
+    size_t held_bytes; /* counted by engine_hold() */
 };
 
 /* <0 if a comes before b in the answer. */
@@ -235,17 +236,6 @@ static int run_unit(struct keeper *k, const struct scan_unit *u)
     return 0;
 }
 
-static int check_memory(struct keeper *k)
-{
-    uint64_t max = k->q->params.limits.memory_bytes_max;
-    if (k->line_bytes <= max)
-        return 0;
-    return error_set(&k->shard->err, E_LIMIT,
-                     "the answer is larger than the memory limit of %llu bytes; consider a smaller "
-                     "limit",
-                     (unsigned long long)max);
-}
-
 /* Looks at units, from *at in the order, until none can improve the answer. */
 static int run_units(struct keeper *k, atomic_size_t *at)
 {
@@ -266,7 +256,8 @@ static int run_units(struct keeper *k, atomic_size_t *at)
         uint64_t before = sh->stats.bytes_processed;
         int rc = run_unit(k, u);
         if (rc == 0)
-            rc = check_memory(k);
+            rc = engine_hold(q, &k->held_bytes, k->line_bytes + pipeline_run_label_bytes(sh->run),
+                             &sh->err);
         if (rc == 0)
             rc = engine_check(q, sh->stats.bytes_processed - before, &sh->err);
         engine_publish_stats(sh);

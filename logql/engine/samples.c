@@ -148,22 +148,6 @@ static int run_unit(struct sampler *s, const struct scan_unit *u, struct error *
     return rc == 0 ? 0 : error_set(err, rc, "%s", status_text(rc));
 }
 
-/* The memory of all shards' partial results is bounded together. */
-static int check_memory(struct sampler *s, size_t *held)
-{
-    size_t now = s->table->bytes + pipeline_run_label_bytes(s->shard->run);
-    uint64_t all = atomic_fetch_add_explicit(&s->q->held_bytes, now - *held, memory_order_relaxed);
-    all += now - *held;
-    *held = now;
-    if (all <= s->q->params.limits.memory_bytes_max)
-        return 0;
-    return error_set(
-        &s->shard->err, E_LIMIT,
-        "query needs more memory than the limit of %llu bytes; consider reducing query "
-        "cardinality or the time range",
-        (unsigned long long)s->q->params.limits.memory_bytes_max);
-}
-
 void samples_run_shard(struct engine_query *q, struct shard *sh)
 {
     struct sampler s = {.q = q, .shard = sh, .leaf = sh->leaf, .stream = UINT32_MAX};
@@ -177,7 +161,8 @@ void samples_run_shard(struct engine_query *q, struct shard *sh)
         uint64_t before = sh->stats.bytes_processed;
         int rc = run_unit(&s, &sh->leaf->scan.units[i], &sh->err);
         if (rc == 0)
-            rc = check_memory(&s, &held);
+            rc =
+                engine_hold(q, &held, s.table->bytes + pipeline_run_label_bytes(sh->run), &sh->err);
         if (rc == 0)
             rc = engine_check(q, sh->stats.bytes_processed - before, &sh->err);
         engine_publish_stats(sh);

@@ -46,10 +46,23 @@ static bool is_block_needed(const struct scan_params *p, const struct block_ref 
     return p->is_needed == NULL || p->is_needed(p->is_needed_arg, ref->min_ns, ref->max_ns);
 }
 
+/* The mark of a block's chunk. */
+static atomic_bool *chunk_mark(struct u64map *marks, struct arena *a, uint64_t chunk_id)
+{
+    atomic_bool *mark = chunk_id == 0 ? NULL : u64map_get(marks, chunk_id);
+    if (mark == NULL) {
+        mark = ARENA_NEW(a, atomic_bool);
+        if (chunk_id != 0)
+            u64map_put(marks, chunk_id, mark);
+    }
+    return mark;
+}
+
 /* Joins what the sources have of one stream: `n` neighbours in the sorted list. */
 static bool join_stream(struct scan *s, const struct scan_params *p, struct arena *a,
                         const struct source_stream *same, size_t n, struct scan_stream *ret)
 {
+    struct u64map marks;
     size_t max = 0, len = 0;
     for (size_t i = 0; i < n; i++)
         max += same[i].stream->n_blocks;
@@ -58,7 +71,7 @@ static bool join_stream(struct scan *s, const struct scan_params *p, struct aren
         const struct selected_stream *st = same[i].stream;
         for (size_t j = 0; j < st->n_blocks; j++)
             if (is_block_needed(p, &st->blocks[j]))
-                blocks[len++] = (struct scan_block){&st->blocks[j], same[i].source};
+                blocks[len++] = (struct scan_block){&st->blocks[j], same[i].source, NULL};
         s->totals.chunks += st->n_chunks;
     }
     if (len == 0)
@@ -68,6 +81,10 @@ static bool join_stream(struct scan *s, const struct scan_params *p, struct aren
     for (size_t i = 1; i < len; i++)
         if (!is_same_block(blocks[kept - 1].ref, blocks[i].ref))
             blocks[kept++] = blocks[i];
+    u64map_init(&marks);
+    for (size_t i = 0; i < kept; i++)
+        blocks[i].is_chunk_read = chunk_mark(&marks, a, blocks[i].ref->chunk_id);
+    u64map_deinit(&marks);
     const struct labels *labels = &same[0].stream->labels;
     *ret = (struct scan_stream){*labels, labels_hash(labels), blocks, kept};
     return true;
@@ -201,6 +218,7 @@ static void count_read(const struct scan_block *b, unsigned columns, const struc
 static void count_block(const struct scan_block *b, struct engine_stats *st)
 {
     const struct block_ref *ref = b->ref;
+    st->chunks_read += !atomic_exchange_explicit(b->is_chunk_read, true, memory_order_relaxed);
     st->blocks_read++;
     st->lines_processed += ref->entries;
     if ((ref->flags & BLOCK_REF_IN_MEMORY) != 0) {

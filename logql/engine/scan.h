@@ -7,12 +7,18 @@
  *
  * A scan is built by one thread and immutable after; each worker has its own unit_reader. */
 #pragma once
+#include <stdatomic.h>
+
+#include "base/map.h"
 #include "base/vec.h"
 #include "logql/engine/engine.h"
 
 struct scan_block {
     const struct block_ref *ref;
     struct query_source *source;
+    /* Of its chunk, shared by its blocks: set when the first of them is read (a mere counter, so
+     * relaxed will do). */
+    atomic_bool *is_chunk_read;
 };
 
 struct scan_stream {

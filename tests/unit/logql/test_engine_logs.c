@@ -79,6 +79,7 @@ Test(logql_engine_logs, stops_early_when_no_block_can_contribute)
     cr_expect_leq(a.result.stats.blocks_read, 4);
     cr_expect_gt(a.result.stats.blocks_skipped, 15);
     cr_expect_eq(a.result.stats.blocks, a.result.stats.blocks_read + a.result.stats.blocks_skipped);
+    cr_expect_eq(a.result.stats.chunks_read, a.result.stats.blocks_read); /* one block each */
     cr_expect_eq(a.result.stats.entries_returned, 3);
     asked_done(&a);
 }
