@@ -14,7 +14,7 @@
 #define BODY_BYTES_MAX         (100u << 20)
 #define DECOMPRESSED_BYTES_MAX (256u << 20)
 /* Arrays of one push: entries that are short cost more in memory than on the wire. */
-#define ARENA_BYTES_MAX (512u << 20)
+#define ARENA_BYTES_MAX (256u << 20)
 #define LABEL_TEXTS_MAX 65536
 #define SOURCES_MAX     100000
 #define MIB             1048576.0
@@ -217,9 +217,9 @@ static int resolve_labels(struct push_job *job, const struct push_request *r,
 }
 
 static void validate(struct push_job *job, const struct push_request *r,
-                     const struct stream_labels *labels, const int *codes)
+                     const struct stream_labels *labels, const int *codes,
+                     struct push_stream *streams)
 {
-    struct push_stream *streams = ARENA_ARRAY(&job->arena, struct push_stream, r->n_streams);
     size_t n = 0;
     for (size_t i = 0; i < r->n_streams; i++)
         n += validate_stream(&job->validator, &labels[i], codes[i], &r->streams[i], &streams[n]);
@@ -260,13 +260,16 @@ static int prepare(struct push_job *job, const struct push_input *in, struct err
     if (r.n_streams == 0)
         return error_set(err, E_UNPROCESSABLE,
                          "error at least one valid stream is required for ingestion");
-    struct stream_labels *labels = ARENA_ARRAY(&job->arena, struct stream_labels, r.n_streams);
-    int *codes = ARENA_ARRAY(&job->arena, int, r.n_streams);
+    struct stream_labels *labels = arena_try_alloc(&job->arena, r.n_streams * sizeof *labels);
+    int *codes = arena_try_alloc(&job->arena, r.n_streams * sizeof *codes);
+    struct push_stream *streams = arena_try_alloc(&job->arena, r.n_streams * sizeof *streams);
+    if (labels == NULL || codes == NULL || streams == NULL)
+        return error_set(err, E_LIMIT, "push request has too many streams");
     code = resolve_labels(job, &r, labels, codes, err);
     if (code != 0)
         return code;
     count_received(job, &r);
-    validate(job, &r, labels, codes);
+    validate(job, &r, labels, codes, streams);
     return job->batch.n_streams == 0 ? 0 : check_rate(job, err);
 }
 

@@ -137,13 +137,18 @@ static void remember(struct label_cache *c, struct shard *s, str text,
 int label_cache_get(struct label_cache *c, str text, const struct config_strings *discover,
                     struct arena *a, struct stream_labels *ret, struct error *err)
 {
+    char bytes[sizeof discover->items + TEXT_BYTES_MAX];
     if (text.len > TEXT_BYTES_MAX)
         return parse(text, discover, a, ret, err);
-    struct shard *s = &c->shards[hash_xxh64(text, 0) % SHARDS];
-    if (look_up(s, text, a, ret))
+    /* What a text stands for depends on the list, too; lists live as long as the process. */
+    memcpy(bytes, &discover->items, sizeof discover->items);
+    memcpy(bytes + sizeof discover->items, text.ptr, text.len);
+    str key = str_make(bytes, sizeof discover->items + text.len);
+    struct shard *s = &c->shards[hash_xxh64(key, 0) % SHARDS];
+    if (look_up(s, key, a, ret))
         return 0;
     int code = parse(text, discover, a, ret, err);
     if (code == 0)
-        remember(c, s, text, ret);
+        remember(c, s, key, ret);
     return code;
 }

@@ -22,7 +22,8 @@ void label_cache_free(struct label_cache *c); /* NULL allowed */
 
 /* The label set of `text` ({a="b"}), service_name added by `discover` (the names of labels it is
  * taken from, in order; none: it is not added), copied into `a`.  E_PARSE, or E_CONFLICT for a name
- * given twice (*ret is filled), with Loki's text.  One cache serves one list `discover`. */
+ * given twice (*ret is filled), with Loki's text.  The items of `discover` must stay where they are
+ * as long as the cache lives: tenants with different lists share it. */
 int label_cache_get(struct label_cache *c, str text, const struct config_strings *discover,
                     struct arena *a, struct stream_labels *ret, struct error *err);
 

@@ -20,24 +20,26 @@ void validator_init(struct validator *v, const struct limits *limits, struct are
 
 /* --- texts --- */
 
+/* The labels of the stream in hand as text: made once, however many of its entries are refused. */
 static str print_labels(struct validator *v, const struct labels *ls)
 {
-    struct buf b;
-    buf_init(&b, 64 * 1024);
-    labels_print(ls, &b);
-    str text = arena_str(v->arena, buf_str(&b));
-    buf_deinit(&b);
-    return text;
+    if (v->stream_text.ptr == NULL) {
+        struct buf b;
+        buf_init(&b, 64 * 1024);
+        labels_print(ls, &b);
+        v->stream_text = arena_str(v->arena, buf_str(&b));
+        buf_deinit(&b);
+    }
+    return v->stream_text;
 }
 
-static str print_time(struct validator *v, int64_t ts_ns)
+#define TIME_TEXT_MAX 40
+
+static str print_time(char text[TIME_TEXT_MAX], int64_t ts_ns)
 {
-    struct buf b;
-    buf_init(&b, 64);
+    struct buf b = {.ptr = text, .cap = TIME_TEXT_MAX, .max = TIME_TEXT_MAX};
     rfc3339_append_seconds(&b, ts_ns);
-    str text = arena_str(v->arena, buf_str(&b));
-    buf_deinit(&b);
-    return text;
+    return buf_str(&b);
 }
 
 /* --- labels --- */
@@ -164,13 +166,7 @@ static str clean_value(struct arena *a, str value)
 /* Sorts by name; of names given twice the last stays.  Empty values are kept: they are shown. */
 static struct labels sort_meta(struct label *items, size_t n)
 {
-    for (size_t i = 1; i < n; i++) { /* bounded by max_structured_metadata_entries_count */
-        struct label x = items[i];
-        size_t at = i;
-        for (; at > 0 && str_cmp(items[at - 1].name, x.name) > 0; at--)
-            items[at] = items[at - 1];
-        items[at] = x;
-    }
+    labels_sort_stable(items, n);
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
         if (kept > 0 && str_eq(items[kept - 1].name, items[i].name))
@@ -212,13 +208,14 @@ static bool refuse(struct validator *v, enum discard_reason reason, const struct
 
 static bool refuse_time(struct validator *v, const struct labels *ls, const struct entry *e)
 {
-    str stream = print_labels(v, ls), at = print_time(v, e->ts_ns);
+    char at_text[TIME_TEXT_MAX], oldest_text[TIME_TEXT_MAX];
+    str stream = print_labels(v, ls), at = print_time(at_text, e->ts_ns);
     if (e->ts_ns > v->newest_ns) {
         discard_text(&v->discards, v->arena, "entry for stream '%.*s' has timestamp too new: %.*s",
                      STR_ARG(stream), STR_ARG(at));
         return refuse(v, DISCARD_TOO_NEW, e);
     }
-    str oldest = print_time(v, v->oldest_ns);
+    str oldest = print_time(oldest_text, v->oldest_ns);
     discard_text(&v->discards, v->arena,
                  "entry for stream '%.*s' has timestamp too old: %.*s, oldest acceptable timestamp "
                  "is: %.*s",
@@ -321,6 +318,7 @@ bool validate_stream(struct validator *v, const struct stream_labels *labels, in
                      struct push_request_stream *in, struct push_stream *ret)
 {
     const struct labels *ls = &labels->labels;
+    v->stream_text = str_make(NULL, 0);
     if (in->n_entries == 0 || !check_labels(v, ls, code, in))
         return false;
     str stream_level = level_from_labels(&v->level_fields, ls);

@@ -20,6 +20,7 @@ struct validator {
     /* What was let through. */
     uint64_t lines, line_bytes, meta_bytes;
     uint64_t truncated_lines, truncated_bytes;
+    str stream_text; /* the labels of the stream in hand, once a text needs them */
 };
 
 void validator_init(struct validator *v, const struct limits *limits, struct arena *a,

@@ -93,12 +93,17 @@ static void merge_sort(struct label *items, size_t n)
     mem_free(tmp);
 }
 
+void labels_sort_stable(struct label *items, size_t n)
+{
+    if (n > LABELS_INSERTION_MAX)
+        merge_sort(items, n);
+    else
+        insertion_sort(items, n);
+}
+
 str labels_sort(struct label *items, size_t *n)
 {
-    if (*n > LABELS_INSERTION_MAX)
-        merge_sort(items, *n);
-    else
-        insertion_sort(items, *n);
+    labels_sort_stable(items, *n);
     str duplicate = {NULL, 0};
     size_t kept = 0;
     for (size_t i = 0; i < *n; i++) {
@@ -114,10 +119,7 @@ str labels_sort(struct label *items, size_t *n)
 
 size_t labels_normalize(struct label *items, size_t n)
 {
-    if (n > LABELS_INSERTION_MAX)
-        merge_sort(items, n);
-    else
-        insertion_sort(items, n);
+    labels_sort_stable(items, n);
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
         if (i > 0 && str_eq(items[i].name, items[i - 1].name)) {

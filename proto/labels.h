@@ -45,6 +45,8 @@ int labels_parse(str text, struct arena *a, struct labels *ret, struct error *er
 /* The same without sorting: as written, empty values and repeated names included. */
 int labels_parse_items(str text, struct arena *a, struct label **ret, size_t *ret_n,
                        struct error *err);
+/* Sorts items by name in place; equal names keep their order. */
+void labels_sort_stable(struct label *items, size_t n);
 /* Sorts items by name in place (stable), takes out empty values.  Returns the first name that is
  * there twice, ptr NULL if none; repeated ones stay. */
 str labels_sort(struct label *items, size_t *n);
