@@ -198,12 +198,20 @@ static int by_stream(const void *a, const void *b)
     return order != 0 ? order : (x->ts_ns > y->ts_ns) - (x->ts_ns < y->ts_ns);
 }
 
+static bool has_dropped(struct tail *t)
+{
+    pthread_mutex_lock(&t->lock);
+    bool has = t->n_dropped > 0;
+    pthread_mutex_unlock(&t->lock);
+    return has;
+}
+
 /* Sends lines, grouped by stream, oldest first; if the peer does not keep up they are dropped. */
 static void send_lines(struct tail *t, struct tail_line *lines, size_t n)
 {
     struct buf out;
     struct json_writer w;
-    if (n == 0 && t->n_dropped == 0)
+    if (n == 0 && !has_dropped(t))
         return;
     buf_init(&out, BUF_NO_LIMIT);
     jsonw_writer_init(&w, &out);
@@ -310,7 +318,8 @@ static void send_live(struct tail *t)
         if (run_entry(t, &batch.items.items[i], &batch.arena, &line))
             VEC_PUSH(&lines, line);
     send_lines(t, lines.items, lines.len);
-    pipeline_run_forget(t->run);
+    if (batch.items.len > 0) /* it looks at the last stream, which is still in the batch */
+        pipeline_run_forget(t->run);
     VEC_FREE(&lines);
     pending_deinit(&batch);
 }
