@@ -4,6 +4,13 @@
 #include "base/gofmt.h"
 #include "logql/stages/pipeline_impl.h"
 
+/* What the steps say of all lines that have the same metadata. */
+struct meta_outcome {
+    bool is_known;
+    struct pipeline_labels *labels; /* NULL: they are dropped */
+    size_t n_passed;                /* steps */
+};
+
 struct pipeline_run {
     const struct pipeline *p;
     struct labels_builder labels;
@@ -26,9 +33,9 @@ struct pipeline_run {
     bool is_begun;         /* pipeline_run_next() was asked: the view is complete */
     uint64_t *words;       /* twice as many as lines can need: the set and scratch */
     uint32_t words_cap;
-    struct pipeline_labels **by_meta; /* what lines with this metadata come to; NULL: not known */
+    struct meta_outcome *by_meta; /* what lines with this metadata come to */
     uint32_t by_meta_cap;
-    struct pipeline_labels dropped_mark; /* its address in by_meta: such lines are dropped */
+    size_t n_passed; /* steps that the last line passed */
 };
 
 static void make_early_filters(struct pipeline_run *run, size_t parser)
@@ -181,6 +188,7 @@ static bool run_step(struct pipeline_run *run, size_t i, struct stage_line *line
     line->n_early = step->n_early;
     bool passes = step->ops->run(step->stage, run->locals[i], line);
     stats->lines_out += passes;
+    run->n_passed += passes;
     if (run->is_timed)
         stats->cpu_ns += (uint64_t)(clock_mono_ns() - start);
     return passes;
@@ -239,6 +247,7 @@ static bool run_line(struct pipeline_run *run, struct stage_line *line, struct p
 {
     const struct pipeline *p = run->p;
     size_t i = 0;
+    run->n_passed = 0;
     for (; i < p->n_before_unwrap; i++)
         if (!run_step(run, i, line))
             return false;
@@ -337,7 +346,7 @@ void pipeline_run_forget(struct pipeline_run *run)
     if (run->stream != NULL)
         labels_builder_stream(&run->labels, run->stream);
     if (run->v != NULL && run->by_meta != NULL && run->v->n_meta > 0)
-        memset(run->by_meta, 0, run->v->n_meta * sizeof(struct pipeline_labels *));
+        memset(run->by_meta, 0, run->v->n_meta * sizeof *run->by_meta);
 }
 
 size_t pipeline_run_label_bytes(const struct pipeline_run *run)
@@ -374,10 +383,10 @@ static void forget_meta(struct pipeline_run *run)
     uint32_t n = MAX(run->v->n_meta, 1u);
     if (n > run->by_meta_cap) {
         mem_free(run->by_meta);
-        run->by_meta = mem_array(n, sizeof(struct pipeline_labels *));
+        run->by_meta = mem_array(n, sizeof *run->by_meta);
         run->by_meta_cap = n;
     } else {
-        memset(run->by_meta, 0, n * sizeof(struct pipeline_labels *));
+        memset(run->by_meta, 0, n * sizeof *run->by_meta);
     }
 }
 
@@ -442,20 +451,32 @@ static bool has_meta(const struct block_view *v)
     return (v->columns & BLOCK_META) != 0 && v->n_meta > 0;
 }
 
+/* Counts a line as if the steps had looked at it. */
+static void count_steps(struct pipeline_run *run, size_t n_passed)
+{
+    for (size_t i = 0; i < run->p->n_steps && i <= n_passed; i++) {
+        struct pipeline_step_stats *stats = &run->stats[run->p->n_filters + i];
+        stats->lines_in++;
+        stats->lines_out += i < n_passed;
+    }
+}
+
 /* The steps look at labels only: what they say about this metadata is asked once a block. */
 static bool process_by_meta(struct pipeline_run *run, uint32_t at, str text,
                             struct pipeline_result *ret)
 {
     const struct block_view *v = run->v;
     uint32_t meta = has_meta(v) && v->meta_of != NULL ? v->meta_of[at] : 0;
-    struct pipeline_labels **known = &run->by_meta[meta];
-    if (*known == NULL) {
+    struct meta_outcome *known = &run->by_meta[meta];
+    if (!known->is_known) {
         bool passes = process(run, 0, text, has_meta(v) ? &v->meta[meta] : NULL, ret);
-        *known = passes ? ret->labels : &run->dropped_mark;
+        *known = (struct meta_outcome){true, passes ? ret->labels : NULL, run->n_passed};
+    } else {
+        count_steps(run, known->n_passed);
     }
-    if (*known == &run->dropped_mark)
+    if (known->labels == NULL)
         return false;
-    ret->labels = *known;
+    ret->labels = known->labels;
     ret->line = text;
     return true;
 }

@@ -67,7 +67,7 @@ static void mark_required(const struct line_test *t, const struct block_view *v,
     for (uint32_t i = 0; i < line_set_n_words(set); i++) {
         for (uint64_t bits = set->words[i]; bits != 0; bits &= bits - 1) {
             uint32_t bit = (uint32_t)__builtin_ctzll(bits);
-            if (!regex_is_match(t->re, block_line(v, set->from + i * 64 + bit)))
+            if (!line_regex_is_match(t->re, block_line(v, set->from + i * 64 + bit)))
                 set->words[i] &= ~(UINT64_C(1) << bit);
         }
     }
@@ -84,7 +84,7 @@ static void mark_skipper(const struct line_test *t, const struct block_view *v,
     while (from < end && regex_match(t->skipper, text, from, &hit, 1)) {
         uint32_t at = (uint32_t)(hit.ptr - v->text);
         uint32_t line = line_of(&w, at);
-        if (regex_is_match(t->re, block_line(v, line)))
+        if (line_regex_is_match(t->re, block_line(v, line)))
             line_set_add(set, line);
         from = v->line_at[line + 1];
     }
@@ -102,12 +102,14 @@ static void mark_one_by_one(const struct line_test *t, const struct block_view *
 /* Adds the lines that pass. */
 static void mark_test(const struct line_test *t, const struct block_view *v, struct line_set *set)
 {
+    str text =
+        str_make(v->text + v->line_at[set->from], v->line_at[set->to] - v->line_at[set->from]);
     if (t->kind == LINE_FILTER_NEEDLES)
         for (size_t i = 0; i < t->n; i++)
             mark_needle(&t->needles[i], v, set);
     else if (t->kind == LINE_FILTER_REGEX && t->n_required > 0)
         mark_required(t, v, set);
-    else if (t->kind == LINE_FILTER_REGEX && t->skipper != NULL)
+    else if (t->kind == LINE_FILTER_REGEX && t->skipper != NULL && line_is_utf8(text))
         mark_skipper(t, v, set);
     else
         mark_one_by_one(t, v, set);

@@ -8,6 +8,7 @@
 #include "base/gofmt.h"
 #include "base/regex.h"
 #include "logql/stages/ip.h"
+#include "logql/stages/line_filter.h"
 #include "logql/stages/regex_shape.h"
 #include "logql/stages/stage.h"
 
@@ -198,7 +199,7 @@ static bool match_label(const struct filter_node *node, uint32_t id, struct stag
         value = STR_EMPTY;
     if (!has_regex(node))
         return matcher_is_match(m, value);
-    bool is_match = node->re != NULL ? regex_is_match(node->re, value)
+    bool is_match = node->re != NULL ? line_regex_is_match(node->re, value)
                                      : regex_shape_is_match(&node->shape, value);
     return is_match == (m->op == MATCH_RE);
 }

@@ -52,6 +52,10 @@ void line_matcher_release(struct line_matcher *m);
 
 bool line_matcher_passes(const struct line_matcher *m, str line);
 
+/* As Go's regexp would say of bytes that may not be UTF-8. */
+bool line_regex_is_match(const struct regex *re, str line);
+bool line_is_utf8(str text);
+
 /* How it is done, for explain: "substring", "regex", "regex behind a substring", ... */
 const char *line_matcher_how(const struct line_matcher *m);
 /* Rough cost of a look at a line: the cheapest filter that leaves few lines should be first. */

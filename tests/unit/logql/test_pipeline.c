@@ -137,7 +137,10 @@ Test(logql_pipeline, asks_once_a_block_where_only_metadata_counts)
     cr_assert(pipeline_run_next(f.run, &r));
     cr_expect(str_eq(r.line, STR("b")));
     cr_expect_not(pipeline_run_next(f.run, &r));
-    cr_expect_eq(pipeline_run_step_stats(f.run, 0).lines_in, 2, "one look for each metadata");
+    struct pipeline_step_stats s = pipeline_run_step_stats(f.run, 0);
+    cr_expect_eq(s.lines_in, 4);
+    cr_expect_eq(s.lines_out, 2);
+    cr_expect_eq(s.bytes_in, 2, "one look for each metadata");
     stage_close(&f);
 }
 

@@ -8,6 +8,14 @@ Test(logql_stage_line_filter, looks_into_lines)
                 {"!= \"ab\"", "ba", ""}, {"!= \"\"", "x", "dropped"}, {"|~ \"\"", "x", ""},
                 {"|~ \"a.c\"", "abc", ""}, {"|~ \"a.c\"", "a\nc", "dropped"},
                 {"!~ \"a.c\"", "ac", ""}, {"|~ \"(?i)peer RESET\"", "x PEER reset", ""},
+                {"|~ \"a.b\"",
+                 "a\xff"
+                 "b",
+                 ""},
+                {"|~ \"[^c]b\"",
+                 "\xc3"
+                 "b",
+                 ""},
                 {"|~ \"^x$\"", "x\ny", "dropped"}, {"|= \"a\" or \"b\"", "b", ""},
                 {"!= \"a\" or \"b\"", "b", "dropped"}, {"|> \"a<_>c\"", "abc", ""},
                 {"|> \"a<_>c\"", "abcd", "dropped"}, {"!> \"a<_>c\"", "abcd", ""},
@@ -30,6 +38,7 @@ Test(logql_stage_line_filter, finds_addresses)
 /* ---- over blocks ---- */
 
 struct random_block {
+    bool has_high; /* bytes that are not UTF-8 */
     struct buf text;
     uint32_t line_at[400];
     struct block_view view;
@@ -51,7 +60,7 @@ static void fill(struct random_block *b, uint32_t n)
         b->line_at[i] = (uint32_t)b->text.len;
         uint32_t len = next_random() % 4 == 0 ? next_random() % 200 : next_random() % 12;
         for (uint32_t k = 0; k < len; k++)
-            buf_append_char(&b->text, "aabbcd1 \nAB"[next_random() % 11]);
+            buf_append_char(&b->text, "aabbcd1 \nAB\xff"[next_random() % (b->has_high ? 12 : 11)]);
         buf_append_char(&b->text, '\n');
     }
     b->line_at[n] = (uint32_t)b->text.len;
@@ -74,7 +83,7 @@ static const char *const filters[] = {
 Test(logql_stage_line_filter, says_of_blocks_what_it_says_of_lines)
 {
     for (int round = 0; round < 60; round++) {
-        struct random_block b;
+        struct random_block b = {.has_high = round % 3 == 0};
         uint32_t n = 1 + next_random() % 399, from = next_random() % n;
         uint32_t to = from + next_random() % (n - from) + 1;
         fill(&b, n);
