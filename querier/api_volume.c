@@ -9,7 +9,8 @@
 #include "querier/internal.h"
 
 /* A chunk's size is known to Loki in whole KiB. */
-#define KIB 1024
+#define KIB     1024
+#define NOT_MET UINT64_MAX /* no stream of a volume had anything in the interval */
 
 struct volume_params {
     str query;
@@ -76,7 +77,7 @@ static int parse_params(struct call *c, bool is_range, struct volume_params *v)
     return 0;
 }
 
-static void add(struct volumes *v, const struct labels *ls, uint64_t bytes)
+static struct volume *volume_of(struct volumes *v, const struct labels *ls)
 {
     buf_reset(&v->text);
     labels_print(ls, &v->text);
@@ -84,11 +85,11 @@ static void add(struct volumes *v, const struct labels *ls, uint64_t bytes)
     if (one == NULL) {
         one = ARENA_NEW(v->arena, struct volume);
         one->labels = *ls;
+        one->now = NOT_MET;
         strmap_put(&v->map, buf_str(&v->text), one);
         VEC_PUSH(&v->list, one);
-        one->now = UINT64_MAX; /* not met in this interval */
     }
-    one->now = one->now == UINT64_MAX ? bytes : one->now + bytes;
+    return one;
 }
 
 /* True if the answer names this label of a stream. */
@@ -116,28 +117,37 @@ static bool has_targets(const struct volume_params *p, const struct labels *ls)
     return true;
 }
 
-static void add_stream(struct volumes *v, const struct volume_params *p,
-                       const struct log_expr *selector, const struct labels *ls, uint64_t bytes)
+/* A stream and the volumes it adds to. */
+struct member {
+    const struct found_stream *stream;
+    struct volume **of;
+    size_t n_of;
+};
+
+static void join_volumes(struct volumes *v, const struct volume_params *p,
+                         const struct log_expr *selector, struct member *m)
 {
+    const struct labels *ls = &m->stream->labels;
     struct label *named = ARENA_ARRAY(v->arena, struct label, ls->n);
     size_t n = 0;
+    m->of = ARENA_ARRAY(v->arena, struct volume *, ls->n + 1);
     for (size_t i = 0; i < ls->n; i++) {
         if (!is_named(p, selector, ls->items[i].name))
             continue;
         named[n++] = ls->items[i];
         if (p->by_label) {
             named[n - 1].value = STR_EMPTY;
-            add(v, &(struct labels){&named[n - 1], 1}, bytes);
+            m->of[m->n_of++] = volume_of(v, &(struct labels){&named[n - 1], 1});
         }
     }
     if (!p->by_label && n > 0)
-        add(v, &(struct labels){named, n}, bytes);
+        m->of[m->n_of++] = volume_of(v, &(struct labels){named, n});
 }
 
 static int by_volume(const void *a, const void *b)
 {
     const struct volume *x = *(struct volume *const *)a, *y = *(struct volume *const *)b;
-    uint64_t m = x->now == UINT64_MAX ? 0 : x->now + 1, n = y->now == UINT64_MAX ? 0 : y->now + 1;
+    uint64_t m = x->now == NOT_MET ? 0 : x->now + 1, n = y->now == NOT_MET ? 0 : y->now + 1;
     if (m != n)
         return m > n ? -1 : 1;
     return labels_cmp(&x->labels, &y->labels);
@@ -150,45 +160,56 @@ static void end_interval(struct volumes *v, size_t limit, int64_t ts_ms)
         qsort(v->list.items, v->list.len, sizeof *v->list.items, by_volume);
     for (size_t i = 0; i < v->list.len; i++) {
         struct volume *one = v->list.items[i];
-        if (i < limit && one->now != UINT64_MAX)
+        if (i < limit && one->now != NOT_MET)
             VEC_PUSH_ARENA(v->arena, &one->points, (struct point){ts_ms, one->now});
-        one->now = UINT64_MAX;
+        one->now = NOT_MET;
     }
 }
 
-static void measure(struct volumes *v, const struct volume_params *p,
-                    const struct log_expr *selector, const struct found *f, int64_t from_ns,
-                    int64_t to_ns)
+static bool is_inside(const struct found_stream *s, int64_t from_ns, int64_t to_ns)
 {
-    for (size_t i = 0; i < f->n_streams; i++) {
-        const struct found_stream *s = &f->streams[i];
-        bool is_inside = false;
-        for (size_t k = 0; k < s->n_blocks && !is_inside; k++)
-            is_inside = s->blocks[k]->min_ns < to_ns && s->blocks[k]->max_ns >= from_ns;
-        if (is_inside && has_targets(p, &s->labels))
-            add_stream(v, p, selector, &s->labels,
-                       found_stream_bytes(s, from_ns, to_ns) / KIB * KIB);
+    for (size_t i = 0; i < s->n_blocks; i++)
+        if (s->blocks[i]->min_ns < to_ns && s->blocks[i]->max_ns >= from_ns)
+            return true;
+    return false;
+}
+
+static void measure(struct volumes *v, size_t limit, const struct member *members, size_t n,
+                    int64_t from_ns, int64_t to_ns)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!is_inside(members[i].stream, from_ns, to_ns))
+            continue;
+        uint64_t bytes = found_stream_bytes(members[i].stream, from_ns, to_ns) / KIB * KIB;
+        for (size_t k = 0; k < members[i].n_of; k++) {
+            struct volume *one = members[i].of[k];
+            one->now = one->now == NOT_MET ? bytes : one->now + bytes;
+        }
     }
-    end_interval(v, p->limit, to_ns / NS_PER_MS);
+    end_interval(v, limit, to_ns / NS_PER_MS);
 }
 
 /* The intervals of a range are cut at multiples of the step; all but the last end 1 ms early. */
-static size_t measure_range(struct volumes *v, const struct volume_params *p,
-                            const struct log_expr *selector, const struct found *f)
+static int measure_range(struct call *c, struct volumes *v, const struct volume_params *p,
+                         const struct member *members, size_t n, size_t *ret_intervals)
 {
+    *ret_intervals = 1;
     if (p->step_ns == 0) {
-        measure(v, p, selector, f, p->start_ns, p->end_ns);
-        return 1;
+        measure(v, p->limit, members, n, p->start_ns, p->end_ns);
+        return 0;
     }
-    size_t n = 0;
+    size_t count = 0;
     int64_t at = p->start_ns - p->start_ns % p->step_ns;
-    for (int64_t from = p->start_ns; from < p->end_ns; n++) {
+    for (int64_t from = p->start_ns; from < p->end_ns; count++) {
+        if (call_should_stop(c))
+            return call_stop_code(c);
         at += p->step_ns;
         bool is_last = at >= p->end_ns;
-        measure(v, p, selector, f, from, is_last ? p->end_ns : at - NS_PER_MS);
+        measure(v, p->limit, members, n, from, is_last ? p->end_ns : at - NS_PER_MS);
         from = is_last ? p->end_ns : at;
     }
-    return n;
+    *ret_intervals = count;
+    return 0;
 }
 
 static int by_labels(const void *a, const void *b)
@@ -278,8 +299,17 @@ static int answer(struct call *c, bool is_range)
         struct volumes v = {.arena = &c->arena};
         strmap_init(&v.map);
         buf_init(&v.text, BUF_NO_LIMIT);
-        size_t n = measure_range(&v, &p, &selector->log, &f);
-        code = write_answer(c, &v, n, &f);
+        struct member *members = ARENA_ARRAY(&c->arena, struct member, f.n_streams);
+        size_t n = 0, intervals;
+        for (size_t i = 0; i < f.n_streams; i++) {
+            if (!has_targets(&p, &f.streams[i].labels))
+                continue;
+            members[n].stream = &f.streams[i];
+            join_volumes(&v, &p, &selector->log, &members[n++]);
+        }
+        code = measure_range(c, &v, &p, members, n, &intervals);
+        if (code == 0)
+            code = write_answer(c, &v, intervals, &f);
         strmap_deinit(&v.map);
         VEC_FREE(&v.list);
         buf_deinit(&v.text);
