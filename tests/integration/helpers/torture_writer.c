@@ -16,10 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FILES_MAX  1000
-#define PATH_BYTES 1024
-#define CHUNK      (64 * 1024)
-#define TICK_NS    10000000 /* 10 ms */
+#define FILES_MAX         1000
+#define PATH_BYTES        1024
+#define CHUNK             (64 * 1024)
+#define TICK_NS           10000000 /* 10 ms */
+#define FIRST_ROTATION_NS INT64_C(2000000000)
 
 struct file {
     int fd;
@@ -154,7 +155,9 @@ int main(int argc, char **argv)
     int64_t start = now_ns(), end = start + seconds * 1000000000;
     for (int i = 0; i < n_files; i++) {
         files[i].by_copy = i % 2 == 1;
-        files[i].rotate_at_ns = start + (int64_t)random_below((uint32_t)rotate_ms) * 1000000;
+        /* What is rotated before promtail looks for the first time is not its business. */
+        files[i].rotate_at_ns =
+            start + FIRST_ROTATION_NS + (int64_t)random_below((uint32_t)rotate_ms) * 1000000;
         open_file(i);
     }
     double written = 0;
