@@ -77,6 +77,70 @@ static std::string go_argument(const RE2 &re, const std::string &pattern)
     return re.error_arg();
 }
 
+// Offset behind the character class that begins at p[at].
+static size_t class_end(const std::string &p, size_t at)
+{
+    size_t i = at + 1;
+    if (i < p.size() && p[i] == '^')
+        i++;
+    if (i < p.size() && p[i] == ']')
+        i++;
+    for (; i < p.size() && p[i] != ']'; i++) {
+        if (p[i] == '\\') {
+            i++;
+        } else if (p[i] == '[' && i + 1 < p.size() && p[i + 1] == ':') {
+            size_t end = p.find(":]", i + 2);
+            i = end == std::string::npos ? i : end + 1;
+        }
+    }
+    return i + 1;
+}
+
+struct named_group {
+    size_t from, to; // of what stands for the name: (?P<a>
+    std::string name;
+};
+
+static std::vector<named_group> find_named_groups(const std::string &p)
+{
+    std::vector<named_group> found;
+    for (size_t i = 0; i < p.size(); i++) {
+        if (p[i] == '[') {
+            i = class_end(p, i) - 1;
+        } else if (p.compare(i, 2, "\\Q") == 0) {
+            size_t end = p.find("\\E", i);
+            i = end == std::string::npos ? p.size() : end + 1;
+        } else if (p[i] == '\\') {
+            i++;
+        } else if (p.compare(i, 3, "(?<") == 0 || p.compare(i, 4, "(?P<") == 0) {
+            size_t open = p.find('<', i), close = p.find('>', i);
+            if (close != std::string::npos)
+                found.push_back({i, close + 1, p.substr(open + 1, close - open - 1)});
+        }
+    }
+    return found;
+}
+
+// What Go takes and this RE2 does not: (?<name>re), and a name that comes twice, of which the last
+// counts.
+static std::string as_re2(const std::string &pattern)
+{
+    if (pattern.find("(?<") == std::string::npos && pattern.find("(?P<") == std::string::npos)
+        return pattern;
+    std::vector<named_group> groups = find_named_groups(pattern);
+    std::string out;
+    size_t done = 0;
+    for (size_t i = 0; i < groups.size(); i++) {
+        bool comes_again = false;
+        for (size_t k = i + 1; k < groups.size(); k++)
+            comes_again = comes_again || groups[k].name == groups[i].name;
+        out.append(pattern, done, groups[i].from - done);
+        out += comes_again ? "(" : "(?P<" + groups[i].name + ">";
+        done = groups[i].to;
+    }
+    return out.append(pattern, done, std::string::npos);
+}
+
 extern "C" int regex_compile(str pattern, unsigned flags, struct regex **ret, struct error *err)
 {
     RE2::Options options;
@@ -88,7 +152,7 @@ extern "C" int regex_compile(str pattern, unsigned flags, struct regex **ret, st
         options.set_encoding(RE2::Options::EncodingLatin1);
     std::string given(pattern.ptr, pattern.len);
     struct regex *re =
-        new (std::nothrow) regex(given, given, options, (flags & REGEX_ANCHORED) != 0);
+        new (std::nothrow) regex(as_re2(given), given, options, (flags & REGEX_ANCHORED) != 0);
     ASSERT(re != NULL);
     if (!re->re.ok()) {
         std::string arg = go_argument(re->re, given);

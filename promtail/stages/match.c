@@ -115,7 +115,7 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
 static bool process(struct stage *base, struct record *r)
 {
     struct match_stage *s = (struct match_stage *)base;
-    if (!selector_is_match(&s->selector, &r->labels, r->line))
+    if (!selector_is_match(&s->selector, r))
         return true;
     if (s->is_drop) {
         pipeline_count_drop(s->reason);

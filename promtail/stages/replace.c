@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "logql/template/matches.h"
 #include "promtail/stages/all.h"
+#include "promtail/stages/clean_text.h"
 #include "promtail/stages/input.h"
 #include "promtail/stages/text_template.h"
 
@@ -98,16 +99,20 @@ static bool replace_group(struct replacing *p, str input, str group)
 static bool replace_all(struct replacing *p, str input, str *first, int *ret_n_first)
 {
     struct matches m;
+    struct clean_text clean = clean_text_make(input, p->record->arena);
     bool is_first = true;
-    matches_start(&m, p->stage->re, input);
+    matches_start(&m, p->stage->re, clean.text);
     while (matches_next(&m)) {
+        str groups[MATCHES_GROUPS_MAX];
+        memcpy(groups, m.groups, (size_t)m.n_groups * sizeof *groups);
+        clean_text_back(&clean, groups, m.n_groups);
         if (is_first) {
-            memcpy(first, m.groups, (size_t)m.n_groups * sizeof *first);
+            memcpy(first, groups, (size_t)m.n_groups * sizeof *first);
             *ret_n_first = m.n_groups;
         }
         is_first = false;
         for (int i = 1; i < m.n_groups; i++)
-            if (m.groups[i].ptr != NULL && !replace_group(p, input, m.groups[i]))
+            if (groups[i].ptr != NULL && !replace_group(p, input, groups[i]))
                 return false;
     }
     buf_append_str(&p->result, str_from(input, p->done));

@@ -3,7 +3,7 @@
 #include "base/goquote.h"
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "base/vec.h"
+#include "promtail/stages/clean_text.h"
 
 #define STRING_BYTES_MAX (1u << 20)
 
@@ -224,22 +224,22 @@ void selector_deinit(struct selector *s)
     s->n_matchers = s->n_tests = 0;
 }
 
-static bool holds(const struct line_test *t, str line)
+static bool holds(const struct line_test *t, const struct record *r)
 {
-    bool is_in = t->re != NULL ? regex_is_match(t->re, line)
-                               : t->needle.text.len == 0 || needle_is_in(&t->needle, line);
+    bool is_in = t->re != NULL ? clean_text_is_match(t->re, r->line, r->arena)
+                               : t->needle.text.len == 0 || needle_is_in(&t->needle, r->line);
     return is_in == (t->op == MATCH_EQ || t->op == MATCH_RE);
 }
 
-bool selector_is_match(const struct selector *s, const struct label_list *labels, str line)
+bool selector_is_match(const struct selector *s, const struct record *r)
 {
     for (size_t i = 0; i < s->n_matchers; i++) {
-        str value = label_list_get(labels, s->matchers[i].name);
+        str value = label_list_get(&r->labels, s->matchers[i].name);
         if (!matcher_is_match(&s->matchers[i], value.ptr != NULL ? value : STR_EMPTY))
             return false;
     }
     for (size_t i = 0; i < s->n_tests; i++)
-        if (!holds(&s->tests[i], line))
+        if (!holds(&s->tests[i], r))
             return false;
     return true;
 }

@@ -28,4 +28,4 @@ struct selector {
 int selector_parse(str text, struct arena *a, struct selector *ret, struct error *err);
 void selector_deinit(struct selector *s);
 /* All matchers and all line filters hold; an absent label counts as empty. */
-bool selector_is_match(const struct selector *s, const struct label_list *labels, str line);
+bool selector_is_match(const struct selector *s, const struct record *r);
