@@ -160,6 +160,27 @@ bool line_is_utf8(str text)
     return (high & 0x8080808080808080u) == 0 || str_is_utf8(text);
 }
 
+void line_as_go_sees_it(str line, struct buf *b)
+{
+    uint32_t rune;
+    for (size_t n; line.len > 0; line = str_from(line, n)) {
+        n = utf8_decode(line, &rune);
+        utf8_append(b, rune);
+    }
+}
+
+size_t line_offset(str line, size_t offset_as_go_sees_it)
+{
+    size_t at = 0, seen = 0;
+    while (seen < offset_as_go_sees_it && at < line.len) {
+        uint32_t rune;
+        char ignored[UTF8_MAX];
+        at += utf8_decode(str_from(line, at), &rune);
+        seen += utf8_encode(ignored, rune);
+    }
+    return at;
+}
+
 /* To Go a byte that is not UTF-8 is the character U+FFFD, to RE2 it is none. */
 bool line_regex_is_match(const struct regex *re, str line)
 {
@@ -169,11 +190,7 @@ bool line_regex_is_match(const struct regex *re, str line)
         return false;
     struct buf as_go_sees_it;
     buf_init(&as_go_sees_it, BUF_NO_LIMIT);
-    uint32_t rune;
-    for (size_t n; line.len > 0; line = str_from(line, n)) {
-        n = utf8_decode(line, &rune);
-        utf8_append(&as_go_sees_it, rune);
-    }
+    line_as_go_sees_it(line, &as_go_sees_it);
     bool is_match = regex_is_match(re, buf_str(&as_go_sees_it));
     buf_deinit(&as_go_sees_it);
     return is_match;

@@ -10,6 +10,10 @@ Test(logql_stage_regexp, sets_named_groups_of_the_first_match)
                 {"| regexp \"(\\\\w+) (?P<b>\\\\w+)\"", "one two", "b=two"},
                 {"| regexp \"(?P<x>\\\\d+)\" | regexp \"(?P<x>[a-z]+)\"", "12 ab", "x=12"},
                 {"| regexp \"(?P<1a>.*)\"", "y", "_1a=y"},
+                {"| regexp \"(?P<a>.)b(?P<r>.*)\"",
+                 "\xff"
+                 "b\xc3\xa4\xc3z",
+                 "a=\xff r=\xc3\xa4\xc3z"},
                 {"| regexp \"(?P<app>.*)\"", "y", "app_extracted=y"});
 }
 
