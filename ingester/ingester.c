@@ -59,6 +59,7 @@ struct stream *shard_add(struct ingester *ing, struct shard *sh, uint64_t slot, 
     s->touched_ns = clock_now_ns();
     s->next = u64map_get(&sh->streams, slot);
     u64map_put(&sh->streams, slot, s);
+    label_index_add(&sh->labels, t, s);
     atomic_fetch_add(&t->n_streams, 1);
     atomic_fetch_add(&ing->n_streams, 1);
     metric_add(ingester_metrics()->streams, 1);
@@ -79,6 +80,7 @@ void shard_remove(struct ingester *ing, struct shard *sh, uint64_t slot, struct 
             first = first->next;
         first->next = s->next;
     }
+    label_index_remove(&sh->labels, s->tenant, s);
     atomic_fetch_sub(&s->tenant->n_streams, 1);
     atomic_fetch_sub(&ing->n_streams, 1);
     metric_add(ingester_metrics()->streams, -1);
@@ -153,6 +155,7 @@ static void free_streams(struct ingester *ing)
                 stream_unref(s);
             }
         u64map_deinit(&sh->streams);
+        label_index_deinit(&sh->labels);
         pthread_mutex_destroy(&sh->lock);
     }
 }
@@ -189,6 +192,7 @@ int ingester_new(const struct ingester_options *o, struct ingester **ret, struct
     for (size_t i = 0; i < SHARD_COUNT; i++) {
         pthread_mutex_init(&ing->shards[i].lock, NULL);
         u64map_init(&ing->shards[i].streams);
+        label_index_init(&ing->shards[i].labels);
     }
     int code = 0;
     if (o->config->wal.enabled)

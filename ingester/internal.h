@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "index/store.h"
 #include "ingester/ingester.h"
+#include "ingester/label_index.h"
 #include "ingester/metrics.h"
 #include "ingester/record.h"
 #include "ingester/stream.h"
@@ -23,6 +24,7 @@ struct tenant {
 struct shard {
     pthread_mutex_t lock;  /* guards the map and everything in its streams */
     struct u64map streams; /* hash of tenant and labels -> chain of streams */
+    struct label_index labels;
 };
 
 struct flusher {

@@ -144,25 +144,50 @@ static bool is_any_time(const struct select_params *p)
     return p->from_ns == INT64_MIN && p->to_ns == INT64_MAX;
 }
 
+struct stream_visit {
+    const struct tenant *tenant;
+    const struct select_params *p;
+    int (*fn)(void *arg, struct stream *s);
+    void *arg;
+};
+
+static int visit(const struct stream_visit *v, struct stream *s)
+{
+    bool is_asked_for = s->tenant == v->tenant && (is_any_time(v->p) || has_entries(s, v->p)) &&
+                        matchers_match(v->p->matchers, v->p->n_matchers, &s->labels);
+    return is_asked_for ? v->fn(v->arg, s) : 0;
+}
+
+/* By the shard's index if a matcher names an exact value, else one by one.  The lock is held. */
+static int visit_shard(const struct stream_visit *v, const struct shard *sh)
+{
+    struct posting_view found;
+    int code = 0;
+    if (label_index_find(&sh->labels, v->tenant, v->p->matchers, v->p->n_matchers, &found)) {
+        for (size_t i = 0; i < found.n && code == 0; i++)
+            code = visit(v, found.streams[i]);
+        return code;
+    }
+    size_t at = 0;
+    void *value;
+    while (code == 0 && u64map_next(&sh->streams, &at, NULL, &value))
+        for (struct stream *s = value; s != NULL && code == 0; s = s->next)
+            code = visit(v, s);
+    return code;
+}
+
 /* Calls fn for each matching stream with entries in range, under its shard's lock. */
 static int each_stream(struct ingester *ing, const struct select_params *p,
                        int (*fn)(void *arg, struct stream *s), void *arg)
 {
-    const struct tenant *t = tenant_find(ing, p->tenant);
-    if (t == NULL)
+    struct stream_visit v = {tenant_find(ing, p->tenant), p, fn, arg};
+    if (v.tenant == NULL)
         return 0;
     int code = 0;
     for (size_t i = 0; i < SHARD_COUNT && code == 0; i++) {
-        struct shard *sh = &ing->shards[i];
-        pthread_mutex_lock(&sh->lock);
-        size_t at = 0;
-        void *value;
-        while (code == 0 && u64map_next(&sh->streams, &at, NULL, &value))
-            for (struct stream *s = value; s != NULL && code == 0; s = s->next)
-                if (s->tenant == t && (is_any_time(p) || has_entries(s, p)) &&
-                    matchers_match(p->matchers, p->n_matchers, &s->labels))
-                    code = fn(arg, s);
-        pthread_mutex_unlock(&sh->lock);
+        pthread_mutex_lock(&ing->shards[i].lock);
+        code = visit_shard(&v, &ing->shards[i]);
+        pthread_mutex_unlock(&ing->shards[i].lock);
     }
     return code;
 }

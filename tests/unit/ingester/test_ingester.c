@@ -381,6 +381,48 @@ Test(ingester_source, selects_by_matcher_time_and_tenant)
     fixture_close(&f);
 }
 
+/* Streams that one or two matchers find. */
+static size_t count_selected(const char *n1, const char *v1, const char *n2, const char *v2)
+{
+    struct query_source *q = ingester_source(f.ing);
+    struct matcher m[2];
+    cr_assert_eq(matcher_init(&m[0], &f.arena, str_c(n1), MATCH_EQ, str_c(v1), NULL), 0);
+    cr_assert_eq(matcher_init(&m[1], &f.arena, str_c(n2), MATCH_RE, str_c(v2), NULL), 0);
+    struct select_params p = {
+        .tenant = STR("fake"), .matchers = m, .n_matchers = 2, .from_ns = 0, .to_ns = INT64_MAX};
+    struct selection *sel;
+    cr_assert_eq(q->ops->select(q, &p, &sel, NULL), 0);
+    size_t n = sel->n_streams;
+    q->ops->selection_free(sel);
+    matcher_deinit(&m[0]);
+    matcher_deinit(&m[1]);
+    return n;
+}
+
+Test(ingester_source, exact_values_are_found_by_index_also_after_streams_left)
+{
+    f.config.chunk_idle_period_ns = 2 * NS_PER_S;
+    f.config.flush_check_period_ns = 10 * NS_PER_MS;
+    fixture_open(&f);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 300; i++) {
+            char labels[64];
+            snprintf(labels, sizeof labels, "{app=\"%d\", mod=\"%d\"}", i, i % 3);
+            cr_assert_eq(push_line(&f, labels, i, "x"), 0);
+        }
+        cr_assert_eq(count_selected("mod", "1", "app", ".*"), 100);
+        cr_assert_eq(count_selected("mod", "1", "app", "1|4|5"), 2);
+        cr_assert_eq(count_selected("app", "7", "mod", ".+"), 1);
+        cr_assert_eq(count_selected("app", "none", "mod", ".*"), 0);
+        cr_assert_eq(count_selected("absent", "", "mod", "2"), 100);
+        for (int i = 0; i < 1000 && ingester_stats(f.ing).streams > 0; i++)
+            usleep(10000);
+        cr_assert_eq(ingester_stats(f.ing).streams, 0);
+        cr_assert_eq(count_selected("mod", "1", "app", ".*"), 0);
+    }
+    fixture_close(&f);
+}
+
 static void count_tailed(void *arg, const struct labels *stream, const struct entry *entries,
                          size_t n)
 {
