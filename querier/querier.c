@@ -145,13 +145,47 @@ static int by_labels(const void *a, const void *b)
     return labels_cmp(&(*x)->labels, &(*y)->labels);
 }
 
-static int by_time(const void *a, const void *b)
+static int order(uint64_t a, uint64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int by_chunk(const void *a, const void *b)
 {
     const struct block_ref *x = *(const struct block_ref *const *)a;
     const struct block_ref *y = *(const struct block_ref *const *)b;
-    if (x->chunk_id != y->chunk_id)
-        return x->chunk_id < y->chunk_id ? -1 : 1;
-    return x->index < y->index ? -1 : x->index > y->index;
+    int o = order(x->chunk_id, y->chunk_id);
+    return o != 0 ? o : order(x->index, y->index);
+}
+
+/* Blocks of a stream that agree in all of this hold the same entries: a push that was repeated
+ * after a flush, or replicas. */
+static int by_content(const void *a, const void *b)
+{
+    const struct block_ref *x = *(const struct block_ref *const *)a;
+    const struct block_ref *y = *(const struct block_ref *const *)b;
+    int o = order((uint64_t)x->min_ns ^ INT64_MIN, (uint64_t)y->min_ns ^ INT64_MIN);
+    if (o == 0)
+        o = order((uint64_t)x->max_ns ^ INT64_MIN, (uint64_t)y->max_ns ^ INT64_MIN);
+    if (o == 0)
+        o = order(x->entries, y->entries);
+    if (o == 0)
+        o = order(x->line_bytes, y->line_bytes);
+    return o != 0 ? o : order(x->meta_bytes, y->meta_bytes);
+}
+
+typedef int block_order(const void *a, const void *b);
+
+/* Sorts, and keeps the first of equal ones. */
+static void sort_unique(struct found_stream *s, block_order *cmp)
+{
+    size_t kept = 0;
+    if (s->n_blocks > 1)
+        qsort(s->blocks, s->n_blocks, sizeof *s->blocks, cmp);
+    for (size_t i = 0; i < s->n_blocks; i++)
+        if (kept == 0 || cmp(&s->blocks[kept - 1], &s->blocks[i]) != 0)
+            s->blocks[kept++] = s->blocks[i];
+    s->n_blocks = kept;
 }
 
 /* One stream from the selections it is in: n of them, side by side. */
@@ -166,22 +200,11 @@ static void join(struct call *c, const struct selected_stream *const *parts, siz
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < parts[i]->n_blocks; k++)
             ret->blocks[ret->n_blocks++] = &parts[i]->blocks[k];
-    if (n == 1) {
-        ret->n_chunks = parts[0]->n_chunks;
-        return;
-    }
-    /* A chunk that is being flushed is in memory and in the store: each of its blocks counts once.
-     */
-    qsort(ret->blocks, total, sizeof *ret->blocks, by_time);
-    ret->n_blocks = 0;
-    for (size_t i = 0; i < total; i++) {
-        const struct block_ref *last = ret->n_blocks > 0 ? ret->blocks[ret->n_blocks - 1] : NULL;
-        if (last != NULL && by_time(&last, &ret->blocks[i]) == 0)
-            continue;
-        if (last == NULL || last->chunk_id != ret->blocks[i]->chunk_id)
-            ret->n_chunks++;
-        ret->blocks[ret->n_blocks++] = ret->blocks[i];
-    }
+    /* A chunk that is being flushed is in memory and in the store: each block counts once. */
+    sort_unique(ret, by_content);
+    sort_unique(ret, by_chunk);
+    for (size_t i = 0; i < ret->n_blocks; i++)
+        ret->n_chunks += i == 0 || ret->blocks[i]->chunk_id != ret->blocks[i - 1]->chunk_id;
 }
 
 static void join_all(struct call *c, struct found *f)
