@@ -2,4 +2,4 @@
 #pragma once
 #include "promtail/targets/target.h"
 
-extern const struct target_ops target_file, target_stdin, target_syslog, target_push;
+extern const struct target_ops target_file, target_stdin, target_syslog, target_push, target_gelf;
