@@ -1,19 +1,18 @@
 #include "querier/tail.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "base/rfc3339.h"
 #include "base/vec.h"
 #include "logql/check.h"
 #include "logql/parser.h"
 #include "logql/pipeline.h"
 #include "proto/tenant.h"
 #include "querier/internal.h"
+#include "querier/tail_frame.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
 #include "runtime/websocket.h"
@@ -40,13 +39,6 @@ struct pending {
     const struct labels *last_copy;
 };
 
-/* One line of a frame. */
-struct tail_line {
-    struct labels labels, meta, parsed;
-    int64_t ts_ns;
-    str line;
-};
-
 struct tail {
     struct tail *next, *prev; /* of the querier's list */
     struct querier *q;
@@ -59,7 +51,7 @@ struct tail {
     struct pipeline_run *run;
     struct tail_sub *subs[SOURCES_MAX];
     struct loop_timer *timer;
-    bool is_legacy, is_categorized;
+    struct tail_format format;
     bool has_history; /* sent: live entries may follow */
     uint32_t limit;
     int64_t delay_ns, start_ns, opened_ns, opened_mono_ns, pinged_mono_ns;
@@ -113,7 +105,7 @@ static void on_entries(void *arg, const struct labels *stream, const struct entr
     pthread_mutex_unlock(&t->lock);
 }
 
-/* --- frames --- */
+/* --- sending --- */
 
 static uint64_t line_hash(const struct labels *ls, int64_t ts_ns, str line)
 {
@@ -122,121 +114,19 @@ static uint64_t line_hash(const struct labels *ls, int64_t ts_ns, str line)
     return h == 0 ? 1 : h;
 }
 
-static void write_line(const struct tail *t, struct json_writer *w, const struct tail_line *l)
-{
-    if (t->is_legacy) {
-        char bytes[64];
-        struct buf at = {.ptr = bytes, .cap = sizeof bytes, .max = sizeof bytes};
-        rfc3339_append(&at, l->ts_ns);
-        jsonw_begin_object(w);
-        jsonw_key_c(w, "ts");
-        jsonw_string(w, buf_str(&at));
-        jsonw_key_c(w, "line");
-        jsonw_string(w, l->line);
-        jsonw_end_object(w);
-        return;
-    }
-    jsonw_begin_array(w);
-    jsonw_quoted_i64(w, l->ts_ns);
-    jsonw_string(w, l->line);
-    if (t->is_categorized) {
-        jsonw_begin_object(w);
-        if (l->meta.n > 0) {
-            jsonw_key_c(w, "structuredMetadata");
-            write_labels(w, &l->meta);
-        }
-        if (l->parsed.n > 0) {
-            jsonw_key_c(w, "parsed");
-            write_labels(w, &l->parsed);
-        }
-        jsonw_end_object(w);
-    }
-    jsonw_end_array(w);
-}
-
-static void write_stream_labels(const struct tail *t, struct json_writer *w,
-                                const struct labels *ls)
-{
-    if (!t->is_legacy) {
-        jsonw_key_c(w, "stream");
-        write_labels(w, ls);
-        return;
-    }
-    struct buf text;
-    buf_init(&text, BUF_NO_LIMIT);
-    labels_print(ls, &text);
-    jsonw_key_c(w, "labels");
-    jsonw_string(w, buf_str(&text));
-    buf_deinit(&text);
-}
-
-static void write_dropped(struct tail *t, struct json_writer *w)
-{
-    pthread_mutex_lock(&t->lock);
-    if (t->n_dropped > 0) {
-        jsonw_key_c(w, "dropped_entries");
-        jsonw_begin_array(w);
-        for (size_t i = 0; i < t->n_dropped; i++) {
-            jsonw_begin_object(w);
-            jsonw_key_c(w, "labels");
-            write_labels(w, &t->dropped[i].labels);
-            jsonw_key_c(w, "timestamp");
-            jsonw_quoted_i64(w, t->dropped[i].ts_ns);
-            jsonw_end_object(w);
-        }
-        jsonw_end_array(w);
-        t->n_dropped = 0;
-        arena_reset(&t->dropped_arena);
-    }
-    pthread_mutex_unlock(&t->lock);
-}
-
-static int by_stream(const void *a, const void *b)
-{
-    const struct tail_line *x = a, *y = b;
-    int order = labels_cmp(&x->labels, &y->labels);
-    return order != 0 ? order : (x->ts_ns > y->ts_ns) - (x->ts_ns < y->ts_ns);
-}
-
-static bool has_dropped(struct tail *t)
-{
-    pthread_mutex_lock(&t->lock);
-    bool has = t->n_dropped > 0;
-    pthread_mutex_unlock(&t->lock);
-    return has;
-}
-
-/* Sends lines, grouped by stream, oldest first; if the peer does not keep up they are dropped. */
+/* Sends lines, oldest first; if the peer does not keep up they are dropped. */
 static void send_lines(struct tail *t, struct tail_line *lines, size_t n)
 {
     struct buf out;
-    struct json_writer w;
-    if (n == 0 && !has_dropped(t))
-        return;
     buf_init(&out, BUF_NO_LIMIT);
-    jsonw_writer_init(&w, &out);
-    if (n > 0)
-        qsort(lines, n, sizeof *lines, by_stream);
-    jsonw_begin_object(&w);
-    jsonw_key_c(&w, "streams");
-    jsonw_begin_array(&w);
-    for (size_t i = 0; i < n;) {
-        const struct labels *stream = &lines[i].labels;
-        jsonw_begin_object(&w);
-        write_stream_labels(t, &w, stream);
-        jsonw_key(&w, t->is_legacy ? STR("entries") : STR("values"));
-        jsonw_begin_array(&w);
-        for (; i < n && labels_eq(stream, &lines[i].labels); i++)
-            write_line(t, &w, &lines[i]);
-        jsonw_end_array(&w);
-        jsonw_end_object(&w);
-    }
-    jsonw_end_array(&w);
-    if (t->is_categorized && n > 0)
-        jsonw_key_c(&w, "encodingFlags"), jsonw_raw(&w, STR("[\"categorize-labels\"]"));
-    write_dropped(t, &w);
-    jsonw_end_object(&w);
-    if (websocket_send(t->ws, buf_str(&out)) != 0) {
+    pthread_mutex_lock(&t->lock);
+    bool any = n > 0 || t->n_dropped > 0;
+    if (any)
+        tail_frame_write(&out, t->format, lines, n, t->dropped, t->n_dropped);
+    t->n_dropped = 0;
+    arena_reset(&t->dropped_arena);
+    pthread_mutex_unlock(&t->lock);
+    if (any && websocket_send(t->ws, buf_str(&out)) != 0) {
         pthread_mutex_lock(&t->lock);
         for (size_t i = 0; i < n; i++)
             note_dropped(t, &lines[i].labels, lines[i].ts_ns);
@@ -298,7 +188,7 @@ static bool run_entry(struct tail *t, const struct tailed *in, struct arena *a,
         u64map_get(&t->seen, line_hash(&r.labels->all, in->entry.ts_ns, r.line)) != NULL)
         return false;
     *ret = (struct tail_line){.ts_ns = in->entry.ts_ns, .line = arena_str(a, r.line)};
-    if (t->is_categorized) {
+    if (t->format.is_categorized) {
         ret->labels = labels_copy(a, &r.labels->stream);
         ret->meta = labels_copy(a, &r.labels->meta);
         ret->parsed = labels_copy(a, &r.labels->parsed);
@@ -420,7 +310,7 @@ static void history_run(void *arg)
         .step_ns = NS_PER_S,
         .limit = t->limit,
         .direction = ENGINE_BACKWARD,
-        .is_categorized = t->is_categorized,
+        .is_categorized = t->format.is_categorized,
         .sources = t->q->sources,
         .n_sources = t->q->config.n_sources,
         .should_stop = history_should_stop,
@@ -447,7 +337,7 @@ static void send_history(struct tail *t, const struct engine_result *r)
             }
             VEC_PUSH(&lines, l);
             /* What came around the time of opening may be in the live buffer, too. */
-            if (!t->is_categorized && e->ts_ns >= t->opened_ns - 60 * NS_PER_S)
+            if (!t->format.is_categorized && e->ts_ns >= t->opened_ns - 60 * NS_PER_S)
                 u64map_put(&t->seen, line_hash(&l.labels, l.ts_ns, l.line), t);
         }
     send_lines(t, lines.items, lines.len);
@@ -501,7 +391,7 @@ static int parse_tail(struct tail *t, struct http_request *r, struct error *err)
     t->delay_ns = delay * NS_PER_S;
     t->limit = MIN(t->limit, LIMIT_MAX);
     str flags = http_header(r, "X-Loki-Response-Encoding-Flags");
-    t->is_categorized = flags.ptr != NULL && str_contains(flags, STR("categorize-labels"));
+    t->format.is_categorized = flags.ptr != NULL && str_contains(flags, STR("categorize-labels"));
     code = logql_parse(params_str(&p, "query"), &t->arena, &t->expr, err);
     if (code != 0)
         return code;
@@ -552,7 +442,7 @@ static int open_tail(struct querier *q, struct http_request *r, bool is_legacy, 
     *ret = t;
     t->q = q;
     t->refs = 1;
-    t->is_legacy = is_legacy;
+    t->format.is_legacy = is_legacy;
     t->opened_ns = q->config.now_ns();
     t->opened_mono_ns = t->pinged_mono_ns = clock_mono_ns();
     pthread_mutex_init(&t->lock, NULL);
