@@ -121,8 +121,11 @@ static std::vector<named_group> find_named_groups(const std::string &p)
     return found;
 }
 
-// What Go takes and this RE2 does not: (?<name>re), and a name that comes twice, of which the last
-// counts.
+// Stands between the name of a group and a number where the name comes again, so that RE2 sees no
+// name twice.
+static const char again[] = "__again__";
+
+// What Go takes and this RE2 does not: (?<name>re), and a name that comes twice.
 static std::string as_re2(const std::string &pattern)
 {
     if (pattern.find("(?<") == std::string::npos && pattern.find("(?P<") == std::string::npos)
@@ -132,10 +135,10 @@ static std::string as_re2(const std::string &pattern)
     size_t done = 0;
     for (size_t i = 0; i < groups.size(); i++) {
         bool comes_again = false;
-        for (size_t k = i + 1; k < groups.size(); k++)
+        for (size_t k = 0; k < i; k++)
             comes_again = comes_again || groups[k].name == groups[i].name;
         out.append(pattern, done, groups[i].from - done);
-        out += comes_again ? "(" : "(?P<" + groups[i].name + ">";
+        out += "(?P<" + groups[i].name + (comes_again ? again + std::to_string(i) : "") + ">";
         done = groups[i].to;
     }
     return out.append(pattern, done, std::string::npos);
@@ -165,7 +168,7 @@ extern "C" int regex_compile(str pattern, unsigned flags, struct regex **ret, st
     }
     re->names.resize((size_t)re->re.NumberOfCapturingGroups() + 1);
     for (const auto &named : re->re.CapturingGroupNames())
-        re->names[(size_t)named.first] = named.second;
+        re->names[(size_t)named.first] = named.second.substr(0, named.second.find(again));
     *ret = re;
     return 0;
 }
