@@ -227,7 +227,8 @@ static int run_unit(struct keeper *k, const struct scan_unit *u)
             if (rc != 0)
                 return rc;
         }
-        seq += v->n;
+        if (u->n > 1) /* merged pieces follow one another; of one block all are the same view */
+            seq += v->n;
     }
     if (rc != 0)
         return error_set(&sh->err, rc, "%s", status_text(rc));

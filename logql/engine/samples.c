@@ -75,7 +75,7 @@ static void add_constant(struct sampler *s, const struct block_view *v, uint32_t
 static bool add_from_footer(struct sampler *s, const struct scan_unit *u)
 {
     const struct scan *scan = &s->leaf->scan;
-    if (u->n != 1 || u->min_ns < scan->from_ns || u->max_ns >= scan->to_ns)
+    if (u->n != 1 || u->n_before > 0 || u->min_ns < scan->from_ns || u->max_ns >= scan->to_ns)
         return false;
     int64_t at, from, to;
     bool is_seen = window_cell(&s->leaf->window, u->min_ns, &at, &from, &to);

@@ -90,28 +90,6 @@ static bool join_stream(struct scan *s, const struct scan_params *p, struct aren
     return true;
 }
 
-/* Cuts the blocks of a stream into units; returns how many were written. */
-static size_t cut_units(const struct scan_stream *st, uint32_t stream, struct scan_unit *units)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < st->n_blocks; i++) {
-        const struct block_ref *ref = st->blocks[i].ref;
-        struct scan_unit *u = n > 0 ? &units[n - 1] : NULL;
-        if (u == NULL || ref->min_ns > u->max_ns) {
-            u = &units[n++];
-            *u = (struct scan_unit){
-                .stream = stream, .first = (uint32_t)i, .min_ns = ref->min_ns, .max_ns = INT64_MIN};
-        }
-        u->n++;
-        u->max_ns = MAX(u->max_ns, ref->max_ns);
-        u->entries += ref->entries;
-        u->line_bytes += ref->line_bytes;
-        u->meta_bytes += ref->meta_bytes;
-        u->flags |= ref->flags;
-    }
-    return n;
-}
-
 static void add_totals(struct scan *s, const struct scan_stream *st)
 {
     for (size_t i = 0; i < st->n_blocks; i++) {
@@ -175,7 +153,7 @@ int scan_open(struct scan *s, const struct scan_params *p, struct arena *a, stru
     join_streams(s, p, a);
     struct scan_unit *units = ARENA_ARRAY(a, struct scan_unit, s->totals.blocks);
     for (size_t i = 0; i < s->n_streams; i++)
-        s->n_units += cut_units(&s->streams[i], (uint32_t)i, units + s->n_units);
+        s->n_units += scan_cut_units(&s->streams[i], (uint32_t)i, units + s->n_units);
     s->units = units;
     return 0;
 }
@@ -249,17 +227,26 @@ int scan_read_block(const struct scan_block *b, unsigned columns, struct block_b
     return read_columns(b, columns | BLOCK_TIMES, into, stats);
 }
 
+int scan_read_again(const struct scan_block *b, unsigned columns, struct block_buf *into,
+                    struct engine_stats *stats)
+{
+    return read_columns(b, columns | BLOCK_TIMES, into, stats);
+}
+
 void unit_reader_init(struct unit_reader *r, const struct scan *scan, struct engine_stats *stats)
 {
     *r = (struct unit_reader){.scan = scan, .stats = stats, .state = UNIT_AT_END};
     block_buf_init(&r->buf);
     block_buf_init(&r->late_buf);
+    block_buf_init(&r->other);
 }
 
 void unit_reader_deinit(struct unit_reader *r)
 {
     block_buf_deinit(&r->buf);
     block_buf_deinit(&r->late_buf);
+    block_buf_deinit(&r->other);
+    VEC_FREE(&r->dropped);
     merge_free(r->merge);
 }
 
@@ -270,7 +257,9 @@ void unit_reader_open(struct unit_reader *r, const struct scan_unit *u, unsigned
     bool is_inside = u->min_ns >= s->from_ns && u->max_ns < s->to_ns;
     r->unit = u;
     r->columns = columns | BLOCK_TIMES;
-    r->late = is_late && is_inside && u->n == 1 ? r->columns & ~(unsigned)BLOCK_LINES : 0;
+    r->late = is_late && is_inside && u->n == 1 && u->n_before == 0
+                  ? r->columns & ~(unsigned)BLOCK_LINES
+                  : 0;
     r->state = UNIT_TO_READ;
     if (u->n > 1) {
         if (r->merge == NULL)
@@ -298,11 +287,34 @@ static const struct scan_block *block_of(const struct unit_reader *r)
     return &r->scan->streams[r->unit->stream].blocks[r->unit->first];
 }
 
+/* The next run of rows that no block before has. */
+static int next_cut(struct unit_reader *r, const struct block_view **ret, uint32_t *from,
+                    uint32_t *to)
+{
+    uint32_t in_from, in_to;
+    clip(r->scan, &r->view, &in_from, &in_to);
+    uint32_t at = MAX(r->row, in_from);
+    while (at < in_to && r->dropped.items[at] != 0)
+        at++;
+    if (at >= in_to) {
+        r->state = UNIT_AT_END;
+        return 0;
+    }
+    *from = at;
+    while (at < in_to && r->dropped.items[at] == 0)
+        at++;
+    *to = r->row = at;
+    *ret = &r->view;
+    return 1;
+}
+
 int unit_reader_next(struct unit_reader *r, const struct block_view **ret, uint32_t *from,
                      uint32_t *to)
 {
     if (r->state == UNIT_AT_END)
         return 0;
+    if (r->state == UNIT_CUT)
+        return next_cut(r, ret, from, to);
     if (r->state == UNIT_MERGING) {
         int rc = merge_next(r->merge, ret);
         if (rc <= 0) {
@@ -317,6 +329,12 @@ int unit_reader_next(struct unit_reader *r, const struct block_view **ret, uint3
             return rc == E_CORRUPT ? 0 : rc;
         r->view = r->buf.view;
         *ret = &r->view;
+        if (r->unit->n_before > 0) {
+            rc = overlap_find(r);
+            r->row = 0;
+            r->state = UNIT_CUT;
+            return rc != 0 ? rc : next_cut(r, ret, from, to);
+        }
     }
     clip(r->scan, *ret, from, to);
     return 1;

@@ -2,8 +2,9 @@
  *
  * A scan joins the selections of all sources: streams in order of labels, the blocks of a stream in
  * order of time, the same block known to two sources once.  Blocks of a stream whose times overlap
- * (replicas, late entries) form one unit and are merged when read, so that equal (time, line) pairs
- * come once; all other blocks are a unit each and are handed on as they are.
+ * much (replicas) form one unit and are merged when read, so that equal (time, line) pairs come
+ * once.  All other blocks are a unit each and are handed on as they are, save that one which begins
+ * a little before others end (late entries) leaves out what those have already.
  *
  * A scan is built by one thread and immutable after; each worker has its own unit_reader. */
 #pragma once
@@ -30,7 +31,8 @@ struct scan_stream {
 
 struct scan_unit {
     uint32_t stream;        /* index into streams */
-    uint32_t first, n;      /* blocks of the stream; n > 1: they overlap */
+    uint32_t first, n;      /* blocks of the stream; n > 1: they overlap much */
+    uint32_t n_before;      /* n == 1: so many blocks before it may end within it */
     int64_t min_ns, max_ns; /* of their entries */
     uint64_t entries, line_bytes, meta_bytes;
     unsigned flags; /* enum block_ref_flags that some block has */
@@ -78,7 +80,11 @@ struct unit_reader {
     struct merge *merge;    /* made when first needed */
     const struct scan_unit *unit;
     unsigned columns, late;
-    enum { UNIT_TO_READ, UNIT_MERGING, UNIT_AT_END } state;
+    /* Of a block with others before it: rows that those have too. */
+    struct block_buf other;
+    VEC(unsigned char) dropped;
+    uint32_t row; /* that the next piece begins with */
+    enum { UNIT_TO_READ, UNIT_CUT, UNIT_MERGING, UNIT_AT_END } state;
 };
 
 void unit_reader_init(struct unit_reader *r, const struct scan *scan, struct engine_stats *stats);
@@ -100,6 +106,13 @@ int unit_reader_complete(struct unit_reader *r);
 /* First index in [from, to) whose time is >= ts. */
 uint32_t scan_lower_bound(const int64_t *ts, uint32_t from, uint32_t to, int64_t t);
 
+/* ---- overlap.c ---- */
+
+/* Cuts the blocks of a stream into units; returns how many were written (n_blocks at most). */
+size_t scan_cut_units(const struct scan_stream *st, uint32_t stream, struct scan_unit *units);
+/* Fills r->dropped for the block in r->view (r->buf); may read its lines to do so. */
+int overlap_find(struct unit_reader *r);
+
 /* ---- merge.c ---- */
 
 struct merge *merge_new(void);
@@ -111,4 +124,7 @@ int merge_next(struct merge *m, const struct block_view **ret);
 
 /* Reads one block, counting what was done.  0, E_CORRUPT (counted) or another error. */
 int scan_read_block(const struct scan_block *b, unsigned columns, struct block_buf *into,
+                    struct engine_stats *stats);
+/* The same for a block that is, or will be, counted as read elsewhere: only bytes are counted. */
+int scan_read_again(const struct scan_block *b, unsigned columns, struct block_buf *into,
                     struct engine_stats *stats);

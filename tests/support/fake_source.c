@@ -202,13 +202,35 @@ static void cut_row(struct fake_source *f, struct fake_stream *s, struct fake_en
     }
 }
 
+/* Cuts n entries into blocks of which each has the last but one of the block before (which lacks
+ * it) and the last one (which is there too). */
+static void cut_late(struct fake_source *f, struct fake_stream *s, struct fake_entry *e, size_t n)
+{
+    size_t max = f->params.block_entries > 0 ? f->params.block_entries : 1000;
+    for (size_t from = 0; from < n; from += max) {
+        size_t to = MIN(from + max, n), len = 0;
+        bool has_before = from >= 2, has_after = to < n && to - from >= 2;
+        struct fake_entry *block = ARENA_ARRAY(&f->arena, struct fake_entry, max + 2);
+        if (has_before && max >= 2) {
+            block[len++] = e[from - 2];
+            block[len++] = e[from - 1];
+        }
+        for (size_t i = from; i < to; i++)
+            if (!(has_after && i == to - 2))
+                block[len++] = e[i];
+        add_block(f, s, block, len);
+    }
+}
+
 static void seal_stream(struct fake_source *f, struct fake_stream *s)
 {
     qsort(s->entries.items, s->entries.len, sizeof s->entries.items[0], cmp_entries);
     s->entries.len = drop_duplicates(s->entries.items, s->entries.len);
     s->refs.len = 0;
     size_t n = s->entries.len;
-    if (f->params.layout != FAKE_OVERLAP) {
+    if (f->params.layout == FAKE_LATE) {
+        cut_late(f, s, s->entries.items, n);
+    } else if (f->params.layout != FAKE_OVERLAP) {
         cut_row(f, s, s->entries.items, n);
     } else { /* every third entry is in both rows */
         struct fake_entry *rows[2] = {ARENA_ARRAY(&f->arena, struct fake_entry, n),

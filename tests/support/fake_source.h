@@ -12,6 +12,7 @@ enum fake_layout {
     FAKE_PLAIN,    /* blocks follow one another */
     FAKE_OVERLAP,  /* entries are dealt out to two rows of blocks that overlap */
     FAKE_REPLICAS, /* every block is there twice, under different ids */
+    FAKE_LATE,     /* a block begins with a late entry and a repeated one of the block before */
 };
 
 struct fake_source_params {

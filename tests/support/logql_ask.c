@@ -1,6 +1,6 @@
 /* tests/support/logql_ask.c - answers queries over JSONL files through the engine alone.
  *
- *     logql_ask [--layout plain|overlap|replicas] [--block N] [--shards N] [--explain] FILE...
+ *     logql_ask [--layout plain|overlap|replicas|late] [--block N] [--shards N] [--explain] FILE...
  *
  * Reads one request a line from stdin, tab separated: start_ns end_ns step_ns interval_ns limit
  * direction(b|f) instant(0|1) categorize(0|1) query(JSON string); step 0 with instant 0 is a log
@@ -269,6 +269,7 @@ int main(int argc, char **argv)
         if (strcmp(argv[at], "--layout") == 0)
             set.source.layout = str_eq_c(value, "overlap")    ? FAKE_OVERLAP
                                 : str_eq_c(value, "replicas") ? FAKE_REPLICAS
+                                : str_eq_c(value, "late")     ? FAKE_LATE
                                                               : FAKE_PLAIN;
         else if (strcmp(argv[at], "--block") == 0 && str_to_u64(value, &n))
             set.source.block_entries = n;

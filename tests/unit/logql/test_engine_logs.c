@@ -86,7 +86,7 @@ Test(logql_engine_logs, stops_early_when_no_block_can_contribute)
 
 Test(logql_engine_logs, the_answer_does_not_depend_on_blocks_shards_or_duplicates)
 {
-    static const enum fake_layout LAYOUTS[] = {FAKE_PLAIN, FAKE_OVERLAP, FAKE_REPLICAS};
+    static const enum fake_layout LAYOUTS[] = {FAKE_PLAIN, FAKE_OVERLAP, FAKE_REPLICAS, FAKE_LATE};
     struct buf want, got;
     buf_init(&want, BUF_NO_LIMIT);
     buf_init(&got, BUF_NO_LIMIT);
@@ -95,8 +95,8 @@ Test(logql_engine_logs, the_answer_does_not_depend_on_blocks_shards_or_duplicate
             params.direction = direction ? ENGINE_FORWARD : ENGINE_BACKWARD;
             params.limit = (uint32_t)limit;
             buf_reset(&want);
-            for (size_t i = 0; i < 9; i++) {
-                use(LAYOUTS[i % 3], i < 3 ? 1000 : 3 + i);
+            for (size_t i = 0; i < 12; i++) {
+                use(LAYOUTS[i % 4], i < 4 ? 1000 : 3 + i);
                 params.shards_max = i % 2 ? 1 : 7;
                 struct asked a;
                 ask(&a, "{a=~\"x|y|z\"} |~ \"[0-9]\"", &params);

@@ -222,15 +222,15 @@ Test(logql_engine_metrics, the_answer_does_not_depend_on_blocks_shards_or_duplic
         "quantile_over_time(0.9, {app=~\".+\"} | logfmt | unwrap v [100s]) by (app)",
         "rate_counter({app=~\".+\"} | logfmt | keep v, app | unwrap v [2m])",
     };
-    static const enum fake_layout LAYOUTS[] = {FAKE_PLAIN, FAKE_OVERLAP, FAKE_REPLICAS};
+    static const enum fake_layout LAYOUTS[] = {FAKE_PLAIN, FAKE_OVERLAP, FAKE_REPLICAS, FAKE_LATE};
     params.end_ns = 600 * S;
     struct buf want, got;
     buf_init(&want, BUF_NO_LIMIT);
     buf_init(&got, BUF_NO_LIMIT);
     for (size_t i = 0; i < sizeof QUERIES / sizeof QUERIES[0]; i++) {
         buf_reset(&want);
-        for (size_t j = 0; j < 9; j++) {
-            use(LAYOUTS[j % 3], 2 + 3 * j);
+        for (size_t j = 0; j < 16; j++) {
+            use(LAYOUTS[j % 4], 2 + 3 * j);
             params.shards_max = j % 2 ? 1 : 9;
             struct asked a;
             ask(&a, QUERIES[i], &params);

@@ -117,6 +117,19 @@ Test(logql_engine_scan, overlapping_blocks_are_merged_and_equal_entries_come_onc
     fake_source_free(f);
 }
 
+Test(logql_engine_scan, blocks_that_overlap_a_little_stay_units_and_leave_out_what_is_there)
+{
+    struct fake_source *f = filled(FAKE_LATE, 25);
+    struct scan s = opened(&f, 1, 0, 1000);
+    struct engine_stats stats = {0};
+    cr_assert_eq(s.n_units, s.totals.blocks);
+    cr_assert_gt(s.totals.entries, 300);
+    cr_assert_eq(read_all(&s, BLOCK_TIMES, &stats), 300);
+    cr_assert_eq(stats.duplicates, s.totals.entries - 300);
+    scan_close(&s);
+    fake_source_free(f);
+}
+
 Test(logql_engine_scan, replicas_in_two_sources_count_once)
 {
     struct fake_source *f[2] = {filled(FAKE_PLAIN, 10), filled(FAKE_REPLICAS, 13)};
