@@ -218,13 +218,19 @@ static int flush_queue(struct ingester *ing)
 
 /* --- looking for work --- */
 
+/* An open chunk and its size when it was looked at; it may grow since. */
+struct open_chunk {
+    struct mem_chunk *chunk;
+    size_t bytes;
+};
+
 struct sweep {
     struct ingester *ing;
     struct stream_params params;
-    bool all;                     /* everything goes */
-    uint64_t wal_end;             /* what needs the log before this goes */
-    uint64_t wal_first;           /* out: the first position that is still needed */
-    VEC(struct mem_chunk *) open; /* out: chunks not sealed */
+    bool all;                    /* everything goes */
+    uint64_t wal_end;            /* what needs the log before this goes */
+    uint64_t wal_first;          /* out: the first position that is still needed */
+    VEC(struct open_chunk) open; /* out: chunks not sealed */
 };
 
 static void seal_all(struct stream *s, const struct stream_params *p, enum flush_reason reason)
@@ -255,7 +261,7 @@ static void sweep_stream(struct sweep *w, struct stream *s)
         seal_all(s, &w->params, FLUSH_MAX_AGE);
     for (size_t i = 0; i < s->chunks.len; i++)
         if (!s->chunks.items[i]->is_sealed)
-            VEC_PUSH(&w->open, s->chunks.items[i]);
+            VEC_PUSH(&w->open, (struct open_chunk){s->chunks.items[i], s->chunks.items[i]->bytes});
     w->wal_first = MIN(w->wal_first, stream_wal_from(s).pos);
 }
 
@@ -287,8 +293,8 @@ static void sweep_shard(struct sweep *w, struct shard *sh)
 
 static int cmp_larger_first(const void *a, const void *b)
 {
-    const struct mem_chunk *const *x = a, *const *y = b;
-    return ((*x)->bytes < (*y)->bytes) - ((*x)->bytes > (*y)->bytes);
+    const struct open_chunk *x = a, *y = b;
+    return (x->bytes < y->bytes) - (x->bytes > y->bytes);
 }
 
 static int cmp_larger_head(const void *a, const void *b)
@@ -349,7 +355,7 @@ static void make_room(struct sweep *w)
         return;
     qsort(w->open.items, w->open.len, sizeof *w->open.items, cmp_larger_first);
     for (size_t i = 0; i < w->open.len && stays > target / 4 * 3; i++) {
-        struct mem_chunk *c = w->open.items[i];
+        struct mem_chunk *c = w->open.items[i].chunk;
         struct shard *sh = shard_of(ing, stream_slot(c->stream->tenant, c->stream->fingerprint));
         pthread_mutex_lock(&sh->lock);
         stays -= (int64_t)c->bytes;
