@@ -62,6 +62,8 @@ Test(logql_stage_parsers, word_their_errors_as_loki_does)
     stage_check_error("| logfmt a=\"b c\"",
                       "parse error : stage '| logfmt a=\"b c\"' : cannot parse expression [b c]: "
                       "syntax error: unexpected KEY");
+    stage_check_error("| regexp \"(?P<a>x)(?P<a>y)\"",
+                      "parse error : invalid regexp parser: duplicate extracted label name 'a'");
     stage_check_error("|~ \"(\"", "parse error : stage '|~ \"(\"' : error parsing regexp: missing "
                                   "closing ): `(`");
     stage_check_error("|= ip(\"x\")",
