@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct query_source *source_of(enum fake_layout layout)
 {
-    static struct fake_source *made[3];
+    static struct fake_source *made[FAKE_LATE + 1];
     if (made[layout] != NULL)
         return fake_source_query_source(made[layout]);
     struct fake_source_params p = {.layout = layout, .block_entries = 7};
@@ -103,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         buf_init(&many, BUF_NO_LIMIT);
         int rc = answer(e, &p, &one);
         p.shards_max = 3;
-        s = source_of(FAKE_OVERLAP);
+        s = source_of(data[1] & 128 ? FAKE_LATE : FAKE_OVERLAP);
         ASSERT(answer(e, &p, &many) == rc);
         ASSERT(rc != 0 || str_eq(buf_str(&one), buf_str(&many)));
         buf_deinit(&one);
