@@ -79,6 +79,11 @@ bool ident_is_same_file(int fd, const struct source_ident *id)
     return fstat(fd, &st) == 0 && st.st_ino == id->ino && ident_head_matches(fd, id);
 }
 
+bool ident_is_copy(int fd, const struct source_ident *id)
+{
+    return id->head_bytes >= HEAD_CERTAIN_BYTES && ident_head_matches(fd, id);
+}
+
 /* --- what became of a generation --- */
 
 static bool gzip_head_matches(int fd, const struct source_ident *id)

@@ -21,6 +21,9 @@ bool ident_head_matches(int fd, const struct source_ident *id);
 /* Inode and head; the device may change over a reboot. */
 bool ident_is_same_file(int fd, const struct source_ident *id);
 
+/* The same text in front, and enough of it to be sure. */
+bool ident_is_copy(int fd, const struct source_ident *id);
+
 /* True if `name` looks like what rotation makes of `base`: app.log.1, app.log-20261121.gz,
  * app-2026-11-21.log, app.1.log; not app-error.log. */
 bool ident_is_rotated_name(str base, str name);

@@ -137,7 +137,7 @@ static bool is_known(const struct tail *t, int fd)
 
 /* Generations that came and went while nobody looked: rotated files newer than the last one known,
  * unless they have a tail of their own. */
-static void recover_between(struct tail *t, int64_t after_ns, const struct stat *current_file)
+static void recover_between(struct tail *t, int64_t after_ns, const struct source_ident *now)
 {
     struct rotated_file *files;
     size_t n = ident_list_rotated(t->path, after_ns, &files);
@@ -148,8 +148,9 @@ static void recover_between(struct tail *t, int64_t after_ns, const struct stat 
         int fd = t->env->is_tailed(t->env->arg, name)
                      ? -1
                      : open(files[i].path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        /* What was opened under the path may have been renamed since. */
-        bool is_current = fd >= 0 && fstat(fd, &st) == 0 && st.st_ino == current_file->st_ino;
+        /* What was opened under the path may have been renamed or copied since. */
+        bool is_current =
+            fd >= 0 && fstat(fd, &st) == 0 && (st.st_ino == now->ino || ident_is_copy(fd, now));
         if (fd >= 0 && !is_current && !is_known(t, fd) && ident_take(fd, &id))
             drain(t, new_source(t, &id, 0), fd, str_has_suffix(name, STR(".gz")));
         else if (fd >= 0)
@@ -160,19 +161,19 @@ static void recover_between(struct tail *t, int64_t after_ns, const struct stat 
 }
 
 /* The same while running, after a time in which nobody looked: a slow start, a stopped process. */
-static void catch_up(struct tail *t, const struct stat *current_file)
+static void catch_up(struct tail *t, const struct source_ident *now)
 {
     struct stat st;
     const struct generation *last = t->first;
     while (last != NULL && last->next != NULL)
         last = last->next;
     if (last != NULL && last->fd >= 0 && fstat(last->fd, &st) == 0)
-        recover_between(t, st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec, current_file);
+        recover_between(t, st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec, now);
 }
 
 /* Sources of this path from before the restart.  Returns the one that is the file under the path
  * now (a reference), or NULL; the others become generations to be drained. */
-static struct source *recover(struct tail *t, int fd, const struct stat *st, bool *ret_any)
+static struct source *recover(struct tail *t, int fd, const struct source_ident *now, bool *ret_any)
 {
     struct source *same = NULL;
     int64_t last_ns = 0;
@@ -199,7 +200,7 @@ static struct source *recover(struct tail *t, int fd, const struct stat *st, boo
     }
     VEC_FREE(&moved);
     if (same == NULL && last_ns > 0)
-        recover_between(t, last_ns, st);
+        recover_between(t, last_ns, now);
     return same;
 }
 
@@ -232,9 +233,9 @@ static void start_generation(struct tail *t, int fd, const struct stat *st)
         return;
     }
     if (!t->was_opened)
-        s = recover(t, fd, st, &any_known);
+        s = recover(t, fd, &id, &any_known);
     else
-        catch_up(t, st);
+        catch_up(t, &id);
     t->was_opened = true;
     int64_t start = 0;
     if (s == NULL && !any_known && !saved_start(t, st->st_size, &start)) {
