@@ -135,13 +135,21 @@ static void job_free(void *arg)
     mem_free(job);
 }
 
+/* Stored, or refused for what it is: sending it again would end the same.  A limit on rates or a
+ * fault of ours is met by trying again. */
+static bool is_final(int code)
+{
+    int http = code == 0 ? 204 : status_http(code);
+    return http < 500 && http != 429;
+}
+
 static void job_answer(void *arg, int code, const struct error *err)
 {
     struct push_job *job = arg;
     struct error local = {0};
-    if (job->is_numbered) /* a refusal is final: sending it again would end the same */
+    if (job->is_numbered)
         source_done(job->d->sources, job->batch.tenant, job->batch.source_id, job->batch.source_seq,
-                    code == 0 || status_http(code) < 500);
+                    is_final(code));
     if (code == 0 && discards_error(&job->validator.discards, &local))
         err = &local;
     else if (code != 0 && (err == NULL || err->code == 0)) {

@@ -230,3 +230,26 @@ Test(distributor_push, stores_a_numbered_push_once)
         lines += sink.text.ptr[i] == '\n';
     cr_expect_eq(lines, 1);
 }
+
+Test(distributor_push, lets_a_numbered_push_come_again_when_it_was_too_much)
+{
+    struct push_input in = {
+        .body = STR(ONE("{\"a\":\"b\"}", "[[\"1793491300000000000\",\"more than ten bytes\"]]")),
+        .content_type = STR("application/json"),
+        .source_id = STR("host-1"),
+        .source_seq = STR("1"),
+    };
+    limits.ingestion_burst_size_mb = 0.00001;
+    distributor_push(d, STR("t"), &in, on_answer, NULL);
+    cr_expect_eq(status, 429);
+    limits.ingestion_burst_size_mb = 1;
+    limits.ingestion_rate_mb = 1e9;
+    sink.code = E_RATE_LIMITED; /* a stream's own limit */
+    distributor_push(d, STR("u"), &in, on_answer, NULL);
+    cr_expect_eq(status, 429);
+    sink.code = 0;
+    buf_reset(&sink.text);
+    distributor_push(d, STR("u"), &in, on_answer, NULL);
+    cr_expect_eq(status, 204);
+    cr_expect(str_contains(buf_str(&sink.text), STR("more than ten bytes")));
+}
