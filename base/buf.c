@@ -71,6 +71,23 @@ bool buf_append_char(struct buf *b, char c)
     return buf_append(b, &c, 1);
 }
 
+bool buf_append_repeated(struct buf *b, str s, uint64_t times)
+{
+    size_t total;
+    if (__builtin_mul_overflow(s.len, times, &total) || !buf_reserve(b, total)) {
+        b->failed = true;
+        return false;
+    }
+    if (total == 0)
+        return true;
+    char *to = b->ptr + b->len;
+    memcpy(to, s.ptr, s.len);
+    for (size_t done = s.len; done < total; done += MIN(done, total - done))
+        memcpy(to + done, to, MIN(done, total - done)); /* doubles what is there */
+    b->len += total;
+    return true;
+}
+
 bool buf_printf(struct buf *b, const char *fmt, ...)
 {
     va_list ap, again;

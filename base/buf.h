@@ -25,6 +25,8 @@ bool buf_append(struct buf *b, const void *bytes, size_t n);
 bool buf_append_str(struct buf *b, str s);
 bool buf_append_c(struct buf *b, const char *s);
 bool buf_append_char(struct buf *b, char c);
+/* `s`, `times` times over; what would not fit fails before anything is copied. */
+bool buf_append_repeated(struct buf *b, str s, uint64_t times);
 bool buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Decimal digits; much faster than buf_printf. */
 bool buf_append_i64(struct buf *b, int64_t v);

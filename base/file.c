@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,6 +105,30 @@ int file_make_dirs(const char *path, struct error *err)
     struct stat st;
     if (len > 0 && (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)))
         return error_set(err, E_IO, "%s is not a folder", path);
+    return 0;
+}
+
+int file_lock(const char *path, int *ret_fd, struct error *err)
+{
+    char pid[32] = "";
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return fail(err, "open", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        int rc = errno == EWOULDBLOCK ? E_EXISTS : fail(err, "lock", path);
+        if (rc == E_EXISTS) {
+            ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
+            pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
+            error_set(err, rc, "%s is held by another process (%s)", path, pid);
+        }
+        close(fd);
+        return rc;
+    }
+    int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    /* The id is for people; a full disk is no reason not to start. */
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)n, 0) != n)
+        (void)ftruncate(fd, 0);
+    *ret_fd = fd;
     return 0;
 }
 

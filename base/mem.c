@@ -1,5 +1,6 @@
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,16 @@ void *mem_try_alloc(size_t size)
 void *mem_try_realloc(void *p, size_t size)
 {
     return realloc(p, size ? size : 1);
+}
+
+void mem_trim(size_t at_least_bytes)
+{
+#ifdef __GLIBC__
+    if (mallinfo2().fordblks >= at_least_bytes)
+        malloc_trim(0);
+#else
+    (void)at_least_bytes;
+#endif
 }
 
 void mem_free(void *p)

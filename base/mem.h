@@ -13,7 +13,9 @@ void *mem_array(size_t n, size_t item);      /* zeroed; aborts on overflow of n 
 char *mem_strdup(const char *s);             /* NULL gives NULL */
 void *mem_try_alloc(size_t size);            /* NULL when out of memory */
 void *mem_try_realloc(void *p, size_t size); /* NULL leaves p as it was */
-void mem_free(void *p);                      /* NULL allowed */
+/* Gives memory that is free back to the system if it is at least so much.  Slow: milliseconds. */
+void mem_trim(size_t at_least_bytes);
+void mem_free(void *p); /* NULL allowed */
 
 void mem_die(const char *file, int line, const char *what) __attribute__((noreturn));
 

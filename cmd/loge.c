@@ -21,6 +21,9 @@
 #define OVERRIDES_BYTES_MAX (16u << 20)
 #define PUSH_QUEUE_MAX      1024
 #define QUERY_QUEUE_MAX     4096
+/* What a heavy query used stays with the allocator; so much of it goes back to the system. */
+#define TRIM_BYTES_MIN (64u << 20)
+#define TRIM_PERIOD_MS 5000
 
 struct server {
     struct loge_config config;
@@ -30,8 +33,9 @@ struct server {
     struct workers *push_workers, *query_workers;
     struct http_server *http;
     struct limits_set *limits;
-    struct loop_timer *overrides_timer;
+    struct loop_timer *overrides_timer, *trim_timer;
     int64_t overrides_mtime_ns;
+    int lock_fd; /* of the data directory; goes with the process */
     struct store *store;
     struct ingester *ingester;
     struct query_source *store_source;
@@ -85,6 +89,20 @@ static void on_overrides_timer(void *arg)
         log_warn("runtime-config", "the limits stay as they were", LOG_C("err", err.text));
 }
 
+/* --- memory --- */
+
+static void trim_memory(void *arg)
+{
+    (void)arg;
+    mem_trim(TRIM_BYTES_MIN);
+}
+
+static void on_trim_timer(void *arg)
+{
+    struct server *s = arg;
+    (void)workers_submit(s->query_workers, trim_memory, NULL, NULL); /* if full: next time */
+}
+
 /* --- start --- */
 
 static int start_http(struct server *s, struct error *err)
@@ -111,13 +129,16 @@ static void on_damaged(void *arg, const struct error *err)
 
 static int open_store(struct server *s, struct error *err)
 {
-    char tables[4096], wal[4096];
+    char tables[4096], wal[4096], lock[4096];
     if (file_join(tables, sizeof tables, s->config.data_dir, "tables") != 0 ||
+        file_join(lock, sizeof lock, s->config.data_dir, "lock") != 0 ||
         file_join(wal, sizeof wal, s->config.data_dir, "wal") != 0)
         return error_set(err, E_TOO_LARGE, "common.path_prefix is too long");
     int rc = file_make_dirs(tables, err);
+    if (rc == 0)
+        rc = file_lock(lock, &s->lock_fd, err); /* two servers would spoil each other's files */
     if (rc != 0)
-        return rc;
+        return error_prefix(err, "data directory: "), rc;
     if (s->config.ingester.wal.dir[0] == '\0')
         s->config.ingester.wal.dir = mem_strdup(wal); /* lives as long as the process */
     struct store_config config = {.dir = tables, .on_damaged = on_damaged};
@@ -226,6 +247,7 @@ static void on_stop(void *arg)
     log_info("loge", "stopping");
     atomic_store(&s->admin.is_ready, false);
     loop_timer_stop(s->overrides_timer);
+    loop_timer_stop(s->trim_timer);
     if (s->querier != NULL)
         querier_stop(s->querier); /* closes tails, ends queries that run */
     http_server_stop(s->http, (unsigned)(s->config.server.graceful_shutdown_timeout_ns / NS_PER_MS),
@@ -235,6 +257,7 @@ static void on_stop(void *arg)
 static void free_all(struct server *s)
 {
     loop_timer_free(s->overrides_timer);
+    loop_timer_free(s->trim_timer);
     http_server_free(s->http);
     workers_free(s->push_workers);
     workers_free(s->query_workers);
@@ -262,6 +285,7 @@ static int start(struct server *s, struct error *err)
     uint64_t period_ms = (uint64_t)(s->config.runtime_config_period_ns / NS_PER_MS);
     if (s->config.runtime_config_file[0] != '\0')
         loop_timer_start(s->overrides_timer, period_ms, period_ms);
+    loop_timer_start(s->trim_timer, TRIM_PERIOD_MS, TRIM_PERIOD_MS);
     s->is_starting = true;
     return workers_submit(s->push_workers, start_ingester, on_ingester_started, s);
 }
@@ -274,6 +298,7 @@ static int serve(struct server *s)
     s->push_workers = workers_new(s->loop, 0, PUSH_QUEUE_MAX);
     s->query_workers = workers_new(s->loop, 0, QUERY_QUEUE_MAX);
     s->overrides_timer = loop_timer_new(s->loop, on_overrides_timer, s);
+    s->trim_timer = loop_timer_new(s->loop, on_trim_timer, s);
     if (start(s, &err) == 0) {
         log_info("loge", "listening", LOG_U("port", http_server_port(s->http)),
                  LOG_C("data", s->config.data_dir), LOG_C("version", LOGE_VERSION));

@@ -78,8 +78,8 @@ static int align(struct template_call *c, const struct tval *args, bool left, st
     template_call_buf(c, &b);
     if (left) /* malformed bytes become U+FFFD on their way through []rune */
         utf8_append_valid(&b, str_sub(s, 0, utf8_offset(s, (size_t)count)), STR("\xef\xbf\xbd"));
-    for (int64_t i = have; i < count && !b.failed; i++)
-        buf_append_char(&b, ' ');
+    if (have < count)
+        buf_append_repeated(&b, STR(" "), (uint64_t)(count - have));
     if (!left)
         buf_append_str(&b, str_from(s, count < have ? utf8_offset(s, (size_t)(have - count)) : 0));
     return template_call_take(c, &b, ret);

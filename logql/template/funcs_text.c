@@ -115,8 +115,7 @@ static int f_repeat(struct template_call *c, struct tval *args, int n, struct tv
     if (args[0].i < 0)
         return template_call_fail(c, "strings: negative Repeat count");
     template_call_buf(c, &b);
-    for (int64_t i = 0; i < args[0].i && args[1].s.len > 0 && !b.failed; i++)
-        buf_append_str(&b, args[1].s);
+    buf_append_repeated(&b, args[1].s, (uint64_t)args[0].i);
     return template_call_take(c, &b, ret);
 }
 
@@ -129,8 +128,7 @@ static int indent(struct template_call *c, int64_t spaces, str s, const char *be
     template_call_buf(c, &b);
     buf_append_c(&b, before);
     for (;;) {
-        for (int64_t i = 0; i < spaces && !b.failed; i++)
-            buf_append_char(&b, ' ');
+        buf_append_repeated(&b, STR(" "), (uint64_t)spaces);
         size_t end = str_find_char(s, '\n');
         buf_append_str(&b, str_sub(s, 0, MIN(end, s.len)));
         if (end == STR_NPOS || b.failed)

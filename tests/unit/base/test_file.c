@@ -50,3 +50,22 @@ Test(base_file, errors_name_the_file)
     cr_assert_str_eq(err.text, "where: first");
     cr_assert_eq(error_http(&err), 500);
 }
+
+Test(base_file, a_lock_is_held_once)
+{
+    char path[] = "/tmp/loge-lock-XXXXXX";
+    int made = mkstemp(path), first = -1, second = -1;
+    struct error err = {0};
+    cr_assert_geq(made, 0);
+    close(made);
+    cr_assert_eq(file_lock(path, &first, &err), 0, "%s", err.text);
+    cr_assert_eq(file_lock(path, &second, &err), E_EXISTS);
+    cr_assert_not_null(strstr(err.text, "is held by another process"), "%s", err.text);
+    close(first);
+    cr_assert_eq(file_lock(path, &second, &err), 0, "free again");
+    close(second);
+    unlink(path);
+    error_clear(&err);
+    cr_assert_neq(file_lock("/no/such/folder/lock", &first, &err), 0);
+    cr_assert_not_null(strstr(err.text, "/no/such/folder/lock"), "%s", err.text);
+}

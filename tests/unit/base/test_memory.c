@@ -20,6 +20,23 @@ Test(base_buf, an_append_past_the_maximum_fails_and_sticks)
     buf_deinit(&b);
 }
 
+Test(base_buf, repeats_text_as_far_as_it_fits)
+{
+    struct buf b;
+    buf_init(&b, 20);
+    cr_assert(buf_append_c(&b, "<"));
+    cr_assert(buf_append_repeated(&b, STR("abc"), 5));
+    cr_assert(buf_append_repeated(&b, STR("x"), 1));
+    cr_assert(buf_append_repeated(&b, STR("x"), 0));
+    cr_assert(buf_append_repeated(&b, STR(""), UINT64_MAX));
+    cr_assert(str_eq(buf_str(&b), STR("<abcabcabcabcabcx")));
+    cr_assert_not(buf_append_repeated(&b, STR("abcd"), 1));
+    cr_assert_not(buf_append_repeated(&b, STR("abcd"), UINT64_MAX / 2), "overflow");
+    cr_assert_eq(b.len, 17);
+    cr_assert(b.failed);
+    buf_deinit(&b);
+}
+
 Test(base_buf, prints_numbers_to_their_ends)
 {
     struct buf b;
