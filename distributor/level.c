@@ -391,6 +391,7 @@ str level_from_line(const struct level_fields *f, str line)
     str value = {NULL, 0};
     if (is_json(line)) {
         struct json_scan j = json_scan_make(line);
+        j.is_lax = true;
         int depth =
             f->json_depth <= 0 ? JSON_LEVEL_DEPTH_MAX : MIN(f->json_depth, JSON_LEVEL_DEPTH_MAX);
         find_in_object(&j, f, depth, &value);

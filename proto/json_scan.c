@@ -13,7 +13,7 @@ struct json_scan json_scan_make(str text)
     /* is_array is written before it is read, so it stays as it is: it is big. */
     j.start = j.at = text.ptr;
     j.end = text.ptr + text.len;
-    j.bad = j.first = false;
+    j.bad = j.first = j.is_lax = false;
     j.depth = 0;
     return j;
 }
@@ -190,6 +190,8 @@ bool json_read_raw_string(struct json_scan *j, str *ret, bool *ret_escaped)
         if (p < j->end && *p == '"')
             break;
         size_t n = p < j->end && *p == '\\' ? escape_length(p, j->end) : 0;
+        if (n == 0 && j->is_lax && j->end - p >= 2)
+            n = *p == '\\' ? 2 : 1;
         if (n == 0) {
             j->at = p;
             return fail(j);

@@ -38,7 +38,8 @@ enum json_kind {
 struct json_scan {
     const char *start, *at, *end;
     bool bad;
-    bool first; /* just behind a { or [ */
+    bool first;  /* just behind a { or [ */
+    bool is_lax; /* set it for log lines: strings may hold control characters and any escape */
     unsigned depth;
     uint64_t is_array[JSON_DEPTH_MAX / 64]; /* kind of each open container */
 };

@@ -27,6 +27,7 @@ Test(distributor_level, reads_json_fields)
     expect("{\"log\":{\"level\":\"fatal\"}}", "fatal");
     expect("{\"a\":{\"b\":{\"level\":\"trace\"}}}", "unknown");
     expect("{\"level\":30}", "unknown");
+    expect("{\"a\":\"tab\there \\x \\\" quote\",\"level\":\"trace\"}", "trace");
     expect("{\"level\":null}", "unknown");
     expect("{\"level\":\"custom\"}", "unknown");
     expect("{\"msg\":\"an error happened\"}", "error");
