@@ -1,0 +1,58 @@
+#include "tests/unit/promtail/pipe.h"
+
+#include "runtime/metrics.h"
+
+static void check_page(const char *want, bool is_there)
+{
+    struct buf page;
+    buf_init(&page, BUF_NO_LIMIT);
+    metrics_write(&page);
+    cr_assert_eq(strstr(buf_c(&page), want) != NULL, is_there, "%s\n%s", want, buf_c(&page));
+    buf_deinit(&page);
+}
+
+Test(promtail_stage_metrics, counts_sets_and_observes)
+{
+    struct pipe p;
+    pipe_open(
+        &p, "- json: {expressions: {num: , k: }}\n"
+            "- labels: {k: }\n"
+            "- metrics:\n"
+            "    lines: {type: Counter, description: all, config: {match_all: true, action: inc}}\n"
+            "    bytes: {type: counter, prefix: my_, config: {match_all: true, "
+            "count_entry_bytes: true, action: ADD}}\n"
+            "    wanted: {type: Counter, source: k, config: {value: a, action: inc}}\n"
+            "    level: {type: Gauge, source: num, config: {action: set}}\n"
+            "    took: {type: Histogram, source: num, config: {buckets: [-1, 0, 2.5]}}\n");
+    cr_assert_eq(p.rc, 0, "%s", p.err.text);
+    pipe_put_lines(&p,
+                   "{\"num\":1,\"k\":\"a\"}\n{\"num\":\"2s\",\"k\":\"a\"}\n{\"num\":\"x\",\"k\":\"b\"}");
+    check_page("# HELP promtail_custom_lines all\n# TYPE promtail_custom_lines counter\n", true);
+    check_page("promtail_custom_lines{job=\"test\",k=\"a\"} 2\n", true);
+    check_page("promtail_custom_lines{job=\"test\",k=\"b\"} 1\n", true);
+    check_page("my_bytes{job=\"test\",k=\"a\"} 37\n", true);
+    check_page("promtail_custom_wanted{job=\"test\",k=\"a\"} 2\n", true);
+    check_page("promtail_custom_wanted{job=\"test\",k=\"b\"}", false);
+    check_page("promtail_custom_level{job=\"test\",k=\"a\"} 2\n", true);
+    check_page("promtail_custom_took_bucket{job=\"test\",k=\"a\",le=\"0\"} 0\n", true);
+    check_page("promtail_custom_took_bucket{job=\"test\",k=\"a\",le=\"2.5\"} 2\n", true);
+    check_page("promtail_custom_took_sum{job=\"test\",k=\"a\"} 3\n", true);
+    pipe_close(&p);
+    check_page("promtail_custom_lines", false);
+}
+
+Test(promtail_stage_metrics, shares_one_name_between_stages)
+{
+    struct pipe p;
+    pipe_open(&p, "- metrics: {m: {type: Counter, config: {match_all: true, action: inc}}}\n"
+                  "- metrics: {m: {type: Counter, config: {match_all: true, action: inc}}}\n"
+                  "- metrics: {m: {type: Gauge, source: job, config: {action: inc}}}\n"
+                  "- tenant: {value: t}\n"
+                  "- metrics: {m: {type: Counter, config: {match_all: true, action: inc}}}\n");
+    pipe_put_lines(&p, "a");
+    pipe_close(&p);
+    pipe_open(&p, "- metrics: {m: {type: Histogram, source: job, config: {}}}\n");
+    cr_assert_eq(p.rc, 0);
+    pipe_put_lines(&p, "a");
+    pipe_close(&p);
+}
