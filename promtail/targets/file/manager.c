@@ -18,6 +18,7 @@
 #include "promtail/targets/file/watch.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
+#include "runtime/metrics.h"
 
 #define COMPONENT       "file"
 #define SETTLE_MS       20   /* after an event, before folders are read again */
@@ -135,8 +136,15 @@ static void check_tails(struct file_target *target)
     VEC_FREE(&gone);
 }
 
+static struct metric *active_targets(void)
+{
+    return metric_single(metric_family("promtail_targets_active_total", METRIC_GAUGE,
+                                       "Number of active total.", NULL, NULL));
+}
+
 static void free_target(struct file_target *target)
 {
+    metric_add(active_targets(), -1);
     size_t at = 0;
     void *item;
     while (strmap_next(&target->tails, &at, NULL, &item))
@@ -235,6 +243,7 @@ static void want_target(struct file_manager *m, const struct found_target *f)
         t->exclude = exclude.len > 0 ? absolute(&t->arena, exclude) : STR_EMPTY;
         remove_internal(&t->labels);
         strmap_put(&m->targets, key, t);
+        metric_add(active_targets(), 1);
         log_info(COMPONENT, "Adding target", LOG_S("path", t->pattern),
                  LOG_C("job", m->base.job->job_name));
         t->round = m->round;

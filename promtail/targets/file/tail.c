@@ -17,6 +17,12 @@
 #define QUIET_OLDER_NS   (5 * NS_PER_S) /* and those before it */
 #define QUIET_DELETED_NS (2 * NS_PER_S) /* a deleted one takes room on disk until we let go */
 
+static struct metric *active_files(void)
+{
+    return metric_single(metric_family("promtail_files_active_total", METRIC_GAUGE,
+                                       "Number of active files.", NULL, NULL));
+}
+
 int tail_new(const struct tail_env *env, str path, const struct label_list *labels,
              struct tail **ret, struct error *err)
 {
@@ -38,6 +44,7 @@ int tail_new(const struct tail_env *env, str path, const struct label_list *labe
     label_list_set(&t->labels, &t->arena, STR("filename"), str_c(t->path));
     label_list_sort(&t->labels);
     t->metrics = tail_pool_metrics(env->pool, path);
+    metric_add(active_files(), 1);
     *ret = t;
     return 0;
 }
@@ -73,6 +80,7 @@ void tail_free(struct tail *t)
     while (t->first != NULL)
         remove_generation(t, t->first, false);
     tail_pool_metrics_unref(t->env->pool, str_c(t->path));
+    metric_add(active_files(), -1);
     encoding_close(t->encoding);
     arena_deinit(&t->arena);
     mem_free(t);
