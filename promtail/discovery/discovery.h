@@ -38,4 +38,4 @@ struct provider {
     size_t index; /* in the job; set by the receiver */
 };
 
-extern const struct provider_ops provider_static, provider_file;
+extern const struct provider_ops provider_static, provider_file, provider_kubernetes;
