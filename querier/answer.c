@@ -4,8 +4,11 @@
 #include "base/mem.h"
 #include "querier/internal.h"
 
-#define CONTENT_TYPE     "application/json; charset=UTF-8"
-#define PIECE_BYTES      (256u << 10) /* sent at once when an answer is long */
+#define CONTENT_TYPE "application/json; charset=UTF-8"
+/* An answer up to this size is handed over whole: a client that reads slowly then holds memory, but
+ * no worker.  A longer one is sent in pieces as it is made. */
+#define WHOLE_BYTES_MAX  (16u << 20)
+#define PIECE_BYTES      (256u << 10)
 #define ANSWER_BYTES_MAX ((size_t)1 << 31)
 
 void answer_begin(struct answer *a, struct call *c)
@@ -18,8 +21,8 @@ void answer_begin(struct answer *a, struct call *c)
 static void send_piece(struct answer *a)
 {
     if (!a->is_streaming && !a->is_gone) {
-        a->is_gone = http_stream_begin(a->call->r, 200, CONTENT_TYPE) != 0;
-        a->is_streaming = true;
+        a->is_streaming = http_stream_begin(a->call->r, 200, CONTENT_TYPE) == 0;
+        a->is_gone = !a->is_streaming;
     }
     if (!a->is_gone)
         a->is_gone = http_stream_write(a->call->r, buf_str(&a->out)) != 0;
@@ -28,21 +31,24 @@ static void send_piece(struct answer *a)
 
 void answer_flush(struct answer *a)
 {
-    if (a->out.len >= PIECE_BYTES)
+    if (a->out.len >= (a->is_streaming ? PIECE_BYTES : WHOLE_BYTES_MAX))
         send_piece(a);
 }
 
 int answer_end(struct answer *a)
 {
+    int code = 0;
     buf_append_char(&a->out, '\n');
     if (a->is_streaming) {
         send_piece(a);
         http_stream_end(a->call->r);
+    } else if (a->is_gone) { /* before the stream was begun: the request still wants its answer */
+        code = E_CANCELED;
     } else {
         http_reply_take(a->call->r, 200, CONTENT_TYPE, &a->out);
     }
     buf_deinit(&a->out);
-    return 0;
+    return code;
 }
 
 void answer_drop(struct answer *a)

@@ -84,12 +84,12 @@ class Hostile(unittest.TestCase):
             type(self).setUpClass()
 
     def tearDown(self):
-        self.assertTrue(self.loge.is_running(), "\n" + self.loge.tail(8000))
+        self.assertTrue(self.loge.is_running(), f"exit {self.loge.process.returncode}\n{self.loge.tail(8000)}")
         started = time.monotonic()
         status = http("GET", self.loge.url + "/ready", timeout=5)[0]
         self.assertEqual(status, 200)
         self.assertLess(time.monotonic() - started, 2 * PATIENCE)
-        wait_until(lambda: rss_mb(self.loge) < RSS_MB_MAX, 5,
+        wait_until(lambda: rss_mb(self.loge) < RSS_MB_MAX, 12,
                    f"memory to be given back: {rss_mb(self.loge):.0f} MB")
 
     def post(self, body, headers, path="/loki/api/v1/push"):
@@ -401,8 +401,8 @@ class Queries(Hostile):
                       "sum by (msg) (count_over_time({app=~\".+\"} | json [1h]))",
                       "topk(1000000000, count_over_time({app=~\".+\"} | json [1h]))",
                       "count_over_time({app=~\".+\"}[1ns])"):
-            self.check(query, step="1")
-            self.check(query, step="60", start=-(1 << 62), end=(1 << 63) - 1)
+            self.check(query, (200, 400, 504), seconds=25, step="10")
+            self.check(query, (200, 400, 504), seconds=25, step="60", start=-(1 << 62), end=(1 << 63) - 1)
 
     def test_deep_and_long_queries(self):
         many = '{app=~".+"}' + ' |= "x"' * 15000
@@ -451,7 +451,16 @@ class Queries(Hostile):
         time.sleep(0.5 * PATIENCE)
         before = cpu_seconds(self.loge)
         time.sleep(1)
-        self.assertLess(cpu_seconds(self.loge) - before, 0.3)
+        self.assertLess(cpu_seconds(self.loge) - before, 0.5)
+
+    def test_clients_that_leave_before_a_long_answer_begins(self):
+        query = urllib.parse.urlencode({"query": '{app=~".+"} | line_format `{{ repeat 10000 "x" }}`',
+                                        "start": NOW - 3600 * S, "end": NOW, "limit": 5000})
+        for i in range(40):
+            s = socket.create_connection(("127.0.0.1", self.loge.port))
+            s.sendall(f"GET /loki/api/v1/query_range?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            time.sleep(0.005 * i)
+            s.close()
 
     def test_200_queries_at_once_are_all_answered_and_pushes_go_on(self):
         statuses = []
