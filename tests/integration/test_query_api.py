@@ -72,7 +72,8 @@ class WebSocket:
 class QueryTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.loge = Loge().start()
+        cls.loge = Loge(config="limits_config: {ingestion_rate_mb: 1000, ingestion_burst_size_mb: 1000,"
+                               " per_stream_rate_limit: 1GB, per_stream_rate_limit_burst: 1GB}\n").start()
         cls.loge.push({"app": "web", "env": "prod"},
                       [(NOW + i * 10**9, f"level=info n={i}", {"trace": f"t{i}"}) for i in range(10)])
         cls.loge.push({"app": "db", "env": "dev"}, [(NOW + 5 * 10**9, '{"user":{"id":7},"ms":1.5}')])
@@ -152,9 +153,9 @@ class QueryTest(unittest.TestCase):
 
     def test_a_long_answer_is_streamed_whole(self):
         base = NOW - 30 * MINUTE
-        for part in range(5):
-            self.loge.push({"long": "yes"}, [(base + part * 1000 + i, "%05d " % (part * 1000 + i) + "x" * 500)
-                                             for i in range(1000)])
+        for part in range(10):  # 20 MB: beyond what is answered in one piece
+            self.loge.push({"long": "yes"}, [(base + part * 500 + i, "%05d " % (part * 500 + i) + "x" * 4000)
+                                             for i in range(500)])
         found = self.loge.lines('{long="yes"}', base, base + MINUTE)
         self.assertEqual([int(line[:5]) for _, line in found], list(range(5000)))
 
