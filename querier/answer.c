@@ -51,9 +51,13 @@ int answer_end(struct answer *a)
     return code;
 }
 
-void answer_drop(struct answer *a)
+int answer_drop(struct answer *a, int code)
 {
     buf_deinit(&a->out);
+    if (!a->is_streaming)
+        return code;
+    http_stream_end(a->call->r); /* cut short, so that no JSON parser takes it for whole */
+    return 0;
 }
 
 void write_labels(struct json_writer *w, const struct labels *ls)

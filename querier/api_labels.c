@@ -175,9 +175,5 @@ int answer_series(struct call *c)
     buf_deinit(&set.text);
     for (size_t i = 0; i < parsed; i++)
         logql_release(selectors[i]);
-    if (code != 0) {
-        answer_drop(&a);
-        return code;
-    }
-    return answer_end(&a);
+    return code != 0 ? answer_drop(&a, code) : answer_end(&a);
 }

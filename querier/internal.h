@@ -90,8 +90,9 @@ void answer_begin(struct answer *a, struct call *c);
 void answer_flush(struct answer *a);
 /* Ends the reply; E_CANCELED if the client has gone. */
 int answer_end(struct answer *a);
-/* Leaves without having answered (an error will be). */
-void answer_drop(struct answer *a);
+/* Leaves after an error.  `code`, if the error can still be told; 0 if part of an answer has been
+ * sent, which then ends there. */
+int answer_drop(struct answer *a, int code);
 
 /* {"a":"b"} */
 void write_labels(struct json_writer *w, const struct labels *ls);
