@@ -178,6 +178,17 @@ bool extracted_remove(struct record *r, str key)
 
 void extracted_add_labels(struct record *r)
 {
+    struct extracted *e = &r->extracted;
+    if (e->n == 0 && e->cap < r->labels.n) { /* the pipeline's start: nothing to look for */
+        e->cap = r->labels.n + LIST_ROOM;
+        e->items = arena_alloc(r->arena, e->cap * sizeof *e->items);
+    }
+    if (e->n == 0) {
+        for (size_t i = 0; i < r->labels.n; i++)
+            e->items[e->n++] =
+                (struct extracted_item){r->labels.items[i].name, VALUE_S(r->labels.items[i].value)};
+        return;
+    }
     for (size_t i = 0; i < r->labels.n; i++)
         extracted_set(r, r->labels.items[i].name, VALUE_S(r->labels.items[i].value));
 }
