@@ -404,5 +404,7 @@ void distributor_routes(struct distributor *d, struct http_server *server)
     http_route(server, "/api/prom/push", HTTP_POST | HTTP_ON_WORKER, "api_prom_push", max,
                on_push_legacy, d);
     http_route(server, "/ring", HTTP_GET, "ring", 0, on_ring, d);
+    /* One process has all the roles, so the rings of the others have the same member. */
     http_route(server, "/distributor/ring", HTTP_GET, "distributor_ring", 0, on_ring, d);
+    http_route(server, "/compactor/ring", HTTP_GET, "compactor_ring", 0, on_ring, d);
 }
