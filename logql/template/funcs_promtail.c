@@ -16,4 +16,6 @@ const struct template_funcs template_funcs_promtail = {{
     &template_funcs_dict,
     &template_funcs_digest,
     &template_funcs_reflect,
+    &template_funcs_semver,
+    &template_funcs_chance,
 }};

@@ -320,6 +320,12 @@ static void print_list(struct buf *b, struct spec *f, const struct tlist *l, uin
 
 static void print_map(struct buf *b, struct spec *f, const struct tmap *m, uint32_t verb, int depth)
 {
+    const struct tval *text =
+        strcmp(m->type_name, TMAP_VERSION) == 0 && !f->sharp_v ? tmap_get(m, STR("String")) : NULL;
+    if (text != NULL) {
+        print_arg(b, f, text, verb, depth + 1);
+        return;
+    }
     buf_append_c(b, f->sharp_v ? m->type_name : "map");
     buf_append_char(b, f->sharp_v ? '{' : '[');
     for (size_t i = 0; i < m->len && !b->failed; i++) {

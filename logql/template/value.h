@@ -60,6 +60,7 @@ struct tmap {
 #define TLIST_INTS    "[]int"
 #define TMAP_ANY      "map[string]interface {}"
 #define TMAP_STRINGS  "map[string]string"
+#define TMAP_VERSION  "*semver.Version" /* prints as its String */
 
 static inline struct tval tval_nil(void)
 {
