@@ -110,6 +110,11 @@ int env_open(const char *dir, bool create, size_t map_bytes, struct env **ret, s
     e->map_bytes = map_bytes ? map_bytes : ENV_MAP_BYTES_FIRST;
     while (e->map_bytes < 2 * env_file_bytes(e))
         e->map_bytes *= 2;
+    if (!create && env_file_bytes(e) == 0) { /* a writer came no further: the disk was full */
+        int empty = error_set(err, E_NOT_FOUND, "%s is not there yet", e->data_path);
+        env_close(e);
+        return empty;
+    }
 
     int code = reserve_lock_file(dir);
     if (code == 0)
