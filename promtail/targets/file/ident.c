@@ -150,10 +150,12 @@ static void split_path(const char *path, char dir[PATH_BYTES], str *ret_base)
              slash == STR_NPOS ? "." : path);
 }
 
-/* Digits and what stands between them in dates. */
+/* A separator, then digits and what stands between them in dates. */
 static bool is_stamp(str s)
 {
     bool has_digit = false;
+    if (s.len == 0 || (s.ptr[0] >= '0' && s.ptr[0] <= '9'))
+        return false; /* app2.log is another program's */
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i];
         bool is_digit = c >= '0' && c <= '9';

@@ -1,0 +1,117 @@
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "promtail/targets/file/ident.h"
+
+static char dir[64];
+
+static const char *in_dir(const char *name)
+{
+    static char path[256];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return path;
+}
+
+static void set_up(void)
+{
+    snprintf(dir, sizeof dir, "/tmp/test-ident-XXXXXX");
+    cr_assert_not_null(mkdtemp(dir));
+}
+
+static void tear_down(void)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    cr_assert_eq(system(command), 0);
+}
+
+TestSuite(promtail_ident, .init = set_up, .fini = tear_down);
+
+static int write_file(const char *name, const char *text)
+{
+    int fd = open(in_dir(name), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    return fd;
+}
+
+#define HEAD "2026-11-21 a head that is long enough to be told from others\n"
+
+Test(promtail_ident, knows_rotated_names)
+{
+    static const struct {
+        const char *base, *name;
+        bool is_rotated;
+    } cases[] = {
+        {"app.log", "app.log.1", true},        {"app.log", "app.log.12.gz", true},
+        {"app.log", "app.log-20261121", true}, {"app.log", "app-2026-11-21.log", true},
+        {"app.log", "app.1.log", true},        {"app.log", "app.log.old", true},
+        {"app.log", "app-error.log", false},   {"app.log", "apple.log", false},
+        {"app.log", "app.log", false},         {"app.log", "app.log.bak", false},
+        {"syslog", "syslog.1", true},          {"syslog", "syslog-ng.1", false},
+        {"app.log", "app2.log", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        cr_expect_eq(ident_is_rotated_name(str_c(cases[i].base), str_c(cases[i].name)),
+                     cases[i].is_rotated, "%s of %s", cases[i].name, cases[i].base);
+}
+
+Test(promtail_ident, tells_generations_apart)
+{
+    struct source_ident id;
+    int fd = write_file("app.log", HEAD "one\n");
+    cr_assert(ident_take(fd, &id));
+    cr_expect(ident_is_same_file(fd, &id));
+    cr_assert_eq(write(fd, "two\n", 4), 4);
+    cr_expect(ident_is_same_file(fd, &id), "it may grow");
+    cr_assert_eq(ftruncate(fd, 0), 0);
+    cr_expect(!ident_is_same_file(fd, &id), "truncated");
+    cr_assert_eq(pwrite(fd, "another text, and a longer one than that was\n", 45, 0), 45);
+    cr_expect(!ident_is_same_file(fd, &id), "the same inode, another text");
+    close(fd);
+}
+
+Test(promtail_ident, confirms_what_was_read)
+{
+    struct source_ident id;
+    int fd = write_file("app.log", "");
+    cr_assert(ident_take(fd, &id));
+    cr_expect_eq(id.head_bytes, 0);
+    cr_expect(ident_confirm(fd, &id, 0, STR(HEAD)), "an empty head takes the first bytes");
+    cr_expect_eq(id.head_bytes, sizeof HEAD - 1);
+    cr_expect(!ident_confirm(fd, &id, 0, STR("other bytes than before")));
+    cr_expect(!ident_confirm(fd, &id, 100, STR("anything")), "the file has not that head");
+    cr_assert_eq(pwrite(fd, HEAD HEAD, sizeof HEAD * 2 - 2, 0), (ssize_t)(sizeof HEAD * 2 - 2));
+    cr_expect(ident_confirm(fd, &id, 100, STR("anything")));
+    cr_expect_eq(id.head_bytes, sizeof HEAD * 2 - 2, "and more of it is known now");
+    close(fd);
+}
+
+Test(promtail_ident, finds_renamed_and_copied_files)
+{
+    struct source_ident id;
+    bool is_gzip;
+    char path[256];
+    int fd = write_file("app.log", HEAD "one\n");
+    cr_assert(ident_take(fd, &id));
+    close(fd);
+    snprintf(path, sizeof path, "%s/app.log", dir);
+    cr_expect_lt(ident_find_moved(path, &id, 10, &is_gzip), 0, "nothing beside it");
+    close(write_file("app.log.2", HEAD "one\nand more\n"));
+    close(write_file("app.log.3", "something else that is long enough to be told\n"));
+    fd = ident_find_moved(path, &id, 10, &is_gzip);
+    cr_assert_geq(fd, 0, "a copy");
+    close(fd);
+    cr_expect_lt(ident_find_moved(path, &id, 100000, &is_gzip), 0, "the copy is too short");
+    char from[256];
+    snprintf(from, sizeof from, "%s", path);
+    cr_assert_eq(rename(from, in_dir("app.log.1")), 0);
+    fd = ident_find_moved(path, &id, 100000, &is_gzip);
+    cr_assert_geq(fd, 0, "the renamed file itself, whatever its size");
+    cr_expect(ident_is_same_file(fd, &id));
+    close(fd);
+}

@@ -1,0 +1,124 @@
+#include <criterion/criterion.h>
+
+#include "promtail/source.h"
+
+static struct source_registry registry;
+static struct source *source;
+
+static void set_up(void)
+{
+    source_registry_init(&registry, 2);
+    source = source_open(&registry, STR("k"), STR("n"), STR("/f"), 100);
+}
+
+static void tear_down(void)
+{
+    source_unref(source);
+    source_registry_deinit(&registry);
+}
+
+TestSuite(promtail_source, .init = set_up, .fini = tear_down);
+
+Test(promtail_source, starts_where_it_was_told)
+{
+    cr_assert_eq(source_resume(&registry, source), 100);
+    cr_assert_eq(source_acked(&registry, source), 100);
+    cr_assert(!source_wants(source, 0, 99));
+    cr_assert(source_wants(source, 0, 100));
+    cr_assert_eq(source_open(&registry, STR("k"), STR("n"), STR("/f"), 7), source);
+    source_unref(source);
+}
+
+Test(promtail_source, moves_each_client_alone)
+{
+    source_advance(source, 200);
+    cr_assert(source_mark_queued(source, 0));
+    cr_assert(!source_mark_queued(source, 0), "nothing moved since");
+    cr_assert_eq(source->queued[0].pos, 200);
+    cr_assert_eq(source->queued[1].pos, 100);
+    cr_assert_eq(source_resume(&registry, source), 100);
+    cr_assert(!source_wants(source, 0, 150));
+    cr_assert(source_wants(source, 1, 150));
+}
+
+Test(promtail_source, leaves_holes_for_what_a_stage_keeps_back)
+{
+    int a = 0, b = 0; /* owners are told by their addresses */
+    source_hold(source, 110, 120, &a);
+    source_hold(source, 120, 130, &b);
+    source_hold(source, 150, 160, &a);
+    source_advance(source, 200);
+    source_mark_queued(source, 0);
+    const struct source_mark *m = &source->queued[0];
+    cr_assert_eq(m->pos, 200);
+    cr_assert_eq(m->holes.len, 2);
+    cr_assert_eq(m->holes.items[0].from, 110);
+    cr_assert_eq(m->holes.items[0].to, 130);
+    cr_assert(source_wants(source, 0, 115));
+    cr_assert(!source_wants(source, 0, 140));
+    source_release(source, &a);
+    cr_assert(source_mark_queued(source, 0));
+    cr_assert_eq(m->holes.len, 1);
+    cr_assert_eq(m->holes.items[0].from, 120);
+    source_release(source, &b);
+    source_mark_queued(source, 0);
+    cr_assert_eq(m->holes.len, 0);
+}
+
+/* After a restart reading begins at the first hole; what lies ahead must not be forgotten. */
+Test(promtail_source, keeps_the_mark_while_reading_again)
+{
+    int kept = 0;
+    source_hold(source, 110, 120, &kept);
+    source_hold(source, 180, 190, &kept);
+    source_advance(source, 200);
+    source_mark_queued(source, 0);
+    source->held.len = 0;
+    source->read_to = source_resume(&registry, source);
+    cr_assert_eq(source->read_to, 100, "the other client has nothing yet");
+    source->read_to = 110;
+    source_advance(source, 130);
+    source_mark_queued(source, 0);
+    cr_assert_eq(source->queued[0].pos, 200);
+    cr_assert_eq(source->queued[0].holes.len, 1);
+    cr_assert_eq(source->queued[0].holes.items[0].from, 180);
+}
+
+static int64_t told;
+
+static void on_acked(void *arg, int64_t pos)
+{
+    (void)arg;
+    told = pos;
+}
+
+Test(promtail_source, is_acknowledged_when_all_clients_are)
+{
+    source->on_acked = on_acked;
+    source_advance(source, 300);
+    for (size_t i = 0; i < 2; i++) {
+        struct source_mark m;
+        source_mark_queued(source, i);
+        source_mark_copy(&m, &source->queued[i]);
+        source_mark_acked(&registry, source, i, &m);
+        cr_assert_eq(told, i == 0 ? 0 : 300);
+    }
+}
+
+Test(promtail_source, is_forgotten_when_finished_and_settled)
+{
+    source->is_finished = true;
+    source_advance(source, 150);
+    source_mark_queued(source, 0);
+    source_unref(source);
+    source_registry_sweep(&registry);
+    cr_assert_not_null(source_find(&registry, STR("k")), "not acknowledged yet");
+    for (size_t i = 0; i < 2; i++) {
+        struct source_mark m;
+        source_mark_copy(&m, &source->queued[i]);
+        source_mark_acked(&registry, source, i, &m);
+    }
+    source_registry_sweep(&registry);
+    cr_assert_null(source_find(&registry, STR("k")));
+    source = source_open(&registry, STR("k"), STR("n"), STR(""), 0); /* for the tear-down */
+}
