@@ -137,9 +137,9 @@ static void job_free(void *arg)
 
 /* Stored, or refused for what it is: sending it again would end the same.  A limit on rates or a
  * fault of ours is met by trying again. */
-static bool is_final(int code)
+static bool is_final(int code, const struct error *err)
 {
-    int http = code == 0 ? 204 : status_http(code);
+    int http = err != NULL && err->code != 0 ? error_http(err) : status_http(code);
     return http < 500 && http != 429;
 }
 

@@ -17,6 +17,7 @@ struct text_sink {
     struct push_sink base;
     struct buf text;
     int code;
+    int http; /* of the error, if not the code's own */
 };
 
 static void text_push(struct push_sink *sink, const struct push_batch *batch, push_done *done,
@@ -31,7 +32,8 @@ static void text_push(struct push_sink *sink, const struct push_batch *batch, pu
             labels_print(&e->meta, &t->text);
             buf_append_char(&t->text, '\n');
         }
-    done(arg, t->code, NULL);
+    struct error err = {.code = t->code, .http = t->http};
+    done(arg, t->code, t->http != 0 ? &err : NULL);
 }
 
 static const struct push_sink_ops text_ops = {text_push};
@@ -247,7 +249,11 @@ Test(distributor_push, lets_a_numbered_push_come_again_when_it_was_too_much)
     sink.code = E_RATE_LIMITED; /* a stream's own limit */
     distributor_push(d, STR("u"), &in, on_answer, NULL);
     cr_expect_eq(status, 429);
-    sink.code = 0;
+    sink.code = E_LIMIT; /* too many streams: 429, though the code says 400 */
+    sink.http = 429;
+    distributor_push(d, STR("u"), &in, on_answer, NULL);
+    cr_expect_eq(status, 429);
+    sink.code = sink.http = 0;
     buf_reset(&sink.text);
     distributor_push(d, STR("u"), &in, on_answer, NULL);
     cr_expect_eq(status, 204);
