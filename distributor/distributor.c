@@ -149,7 +149,7 @@ static void job_answer(void *arg, int code, const struct error *err)
     struct error local = {0};
     if (job->is_numbered)
         source_done(job->d->sources, job->batch.tenant, job->batch.source_id, job->batch.source_seq,
-                    is_final(code));
+                    is_final(code, err));
     if (code == 0 && discards_error(&job->validator.discards, &local))
         err = &local;
     else if (code != 0 && (err == NULL || err->code == 0)) {
