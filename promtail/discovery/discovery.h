@@ -38,4 +38,5 @@ struct provider {
     size_t index; /* in the job; set by the receiver */
 };
 
-extern const struct provider_ops provider_static, provider_file, provider_kubernetes;
+extern const struct provider_ops provider_static, provider_file, provider_kubernetes,
+    provider_docker, provider_consul, provider_consulagent, provider_dns;

@@ -35,13 +35,13 @@ static const void *config_file(const struct scrape_config *job, size_t i)
     static const struct provider_kind kind_##name = {&provider_##name, count_##name, config_##name};
 
 PROVIDER_KIND(kubernetes, kubernetes_sd_configs)
+PROVIDER_KIND(consul, consul_sd_configs)
+PROVIDER_KIND(consulagent, consulagent_sd_configs)
+PROVIDER_KIND(dns, dns_sd_configs)
 
 static const struct provider_kind kind_static = {&provider_static, count_static, config_static};
 static const struct provider_kind kind_file = {&provider_file, count_file, config_file};
 
 const struct provider_kind *const provider_kinds[] = {
-    &kind_static,
-    &kind_file,
-    &kind_kubernetes,
-    NULL,
+    &kind_static, &kind_file, &kind_kubernetes, &kind_consul, &kind_consulagent, &kind_dns, NULL,
 };

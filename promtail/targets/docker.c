@@ -1,0 +1,393 @@
+/* The docker target: logs of the containers that docker_sd_configs finds, through the daemon.
+ *
+ *   provider -> group -> relabel -> container -> inspect (has it a terminal?) -> follow its logs
+ *
+ * Where each container was is a source in ns of the daemon's time, and, as Promtail keeps it, whole
+ * seconds under cursor-<id> in the positions file. */
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "promtail/config/targets.h"
+#include "promtail/discovery/discovery.h"
+#include "promtail/discovery/docker_api.h"
+#include "promtail/discovery/http.h"
+#include "promtail/positions.h"
+#include "promtail/targets/all.h"
+#include "promtail/targets/docker_stream.h"
+#include "promtail/targets/enrich.h"
+#include "runtime/log.h"
+#include "runtime/loop.h"
+#include "runtime/metrics.h"
+
+#define COMPONENT      "docker"
+#define ID_LABEL       "__meta_docker_container_id"
+#define RETRY_MS       2000
+#define PARSE_ERROR    "malformed log stream"
+#define CONTAINERS_MAX 10000
+
+/* A daemon: one for each element of docker_sd_configs. */
+struct docker_daemon {
+    struct docker_target *target;
+    struct docker_host host;
+    struct sd_http http;
+    struct provider *provider;
+};
+
+struct container {
+    struct docker_target *target;
+    struct docker_daemon *daemon;
+    char *id;
+    struct arena arena;
+    struct label_list discovered;
+    struct source *source;
+    int64_t last_ns; /* position: all before was read */
+    struct docker_stream stream;
+    bool is_following;
+    struct http_handle *request;
+    struct loop_timer *retry;
+    unsigned round;
+};
+
+struct docker_target {
+    struct target base;
+    const struct target_env *env;
+    struct docker_daemon *daemons;
+    size_t n_daemons;
+    struct strmap containers; /* id -> struct container */
+    struct arena arena;       /* of one line */
+    struct metric *entries, *errors;
+    unsigned round;
+};
+
+/* --- lines --- */
+
+static void put(struct container *c, int stream, int64_t ts_ns, str line)
+{
+    struct docker_target *t = c->target;
+    struct record r;
+    /* Positions must rise though the two streams may cross. */
+    int64_t at = MAX(ts_ns, c->last_ns);
+    arena_reset(&t->arena);
+    record_init(&r, &t->arena, &c->discovered);
+    enrich_set(&r.labels, &t->arena, STR("__meta_docker_container_log_stream"),
+               stream == 0 ? STR("stdout") : STR("stderr"));
+    enrich_labels(&t->base.job->relabel, &r.labels, &t->arena);
+    r.ts_ns = ts_ns;
+    r.line = line;
+    r.origin = (struct origin){c->source, at, at + 1};
+    record_sink_put(&t->base.pipeline->sink, &r);
+    c->last_ns = at + 1;
+    source_advance(c->source, c->last_ns);
+    metric_inc(t->entries);
+}
+
+static void on_line(void *arg, int stream, int64_t ts_ns, str line)
+{
+    struct container *c = arg;
+    put(c, stream, ts_ns, line);
+}
+
+static void on_acked(void *arg, int64_t pos)
+{
+    struct container *c = arg;
+    char name[160];
+    snprintf(name, sizeof name, "cursor-%s", c->id);
+    positions_set_offset(c->target->env->positions, str_c(name), pos / NS_PER_S);
+}
+
+/* --- requests --- */
+
+static void again_later(struct container *c)
+{
+    c->request = NULL;
+    if (c->is_following)
+        docker_stream_deinit(&c->stream);
+    c->is_following = false;
+    loop_timer_start(c->retry, RETRY_MS, 0);
+}
+
+static void on_end(void *arg, int code, int status, str body)
+{
+    struct container *c = arg;
+    if (code != 0 || status != 200)
+        log_warn(COMPONENT, "could not transfer logs", LOG_C("container", c->id),
+                 LOG_I("status", status), LOG_S("err", str_sub(body, 0, 200)));
+    again_later(c); /* it may be started anew */
+}
+
+static bool on_data(void *arg, str piece)
+{
+    struct container *c = arg;
+    if (docker_stream_feed(&c->stream, piece) == 0)
+        /* A full pipeline ends the request: it is asked for again from where it was. */
+        return !record_sink_is_full(&c->target->base.pipeline->sink);
+    metric_inc(c->target->errors);
+    log_error(COMPONENT, PARSE_ERROR, LOG_C("container", c->id));
+    return false;
+}
+
+static void follow(struct container *c, bool is_tty)
+{
+    char url[1024];
+    int64_t since = c->last_ns;
+    snprintf(url, sizeof url,
+             "%s/containers/%s/logs?stdout=1&stderr=1&follow=1&timestamps=1&since=%lld.%09lld",
+             c->daemon->host.url, c->id, (long long)(since / NS_PER_S),
+             (long long)(since % NS_PER_S));
+    docker_stream_init(&c->stream, is_tty, on_line, c);
+    c->is_following = true;
+    c->request = http_client_start(c->daemon->http.client,
+                                   &(struct http_call){.method = "GET",
+                                                       .url = url,
+                                                       .response_bytes_max = SIZE_MAX,
+                                                       .on_data = on_data,
+                                                       .done = on_end,
+                                                       .arg = c});
+}
+
+static void on_inspect(void *arg, int code, int status, str body)
+{
+    struct container *c = arg;
+    json_t *info = code == 0 && status == 200 ? json_loadb(body.ptr, body.len, 0, NULL) : NULL;
+    c->request = NULL;
+    const json_t *tty = json_object_get(json_object_get(info, "Config"), "Tty");
+    if (info == NULL)
+        again_later(c);
+    else
+        follow(c, json_is_true(tty));
+    json_decref(info);
+}
+
+static void inspect(void *arg)
+{
+    struct container *c = arg;
+    char url[1024];
+    snprintf(url, sizeof url, "%s/containers/%s/json", c->daemon->host.url, c->id);
+    c->request = http_client_start(
+        c->daemon->http.client,
+        &(struct http_call){.method = "GET", .url = url, .done = on_inspect, .arg = c});
+}
+
+/* --- containers --- */
+
+static bool is_plain_id(str id)
+{
+    for (size_t i = 0; i < id.len; i++)
+        if (!((id.ptr[i] >= '0' && id.ptr[i] <= '9') || (id.ptr[i] >= 'a' && id.ptr[i] <= 'z')))
+            return false;
+    return id.len > 0 && id.len <= 128;
+}
+
+static void open_source(struct container *c)
+{
+    struct target_env env = *c->target->env;
+    char key[192], name[160];
+    int64_t seconds = 0;
+    snprintf(key, sizeof key, "docker:%s:%s", c->target->base.job->job_name, c->id);
+    snprintf(name, sizeof name, "cursor-%s", c->id);
+    positions_get_offset(env.positions, str_c(name), &seconds);
+    c->source = source_open(env.sources, str_c(key), str_c(key), (str){NULL, 0},
+                            seconds > 0 && seconds < INT64_MAX / NS_PER_S ? seconds * NS_PER_S : 0);
+    c->source->on_acked = on_acked;
+    c->source->arg = c;
+    c->last_ns = source_resume(env.sources, c->source);
+}
+
+static void add_container(struct docker_daemon *d, str id, const struct label_list *labels)
+{
+    struct docker_target *t = d->target;
+    struct container *c = strmap_get(&t->containers, id);
+    if (c == NULL && t->containers.len < CONTAINERS_MAX) {
+        c = mem_zalloc(sizeof *c);
+        c->target = t;
+        c->daemon = d;
+        c->id = str_dup_c(id);
+        arena_init(&c->arena, SIZE_MAX);
+        label_list_copy(&c->discovered, &c->arena, labels);
+        c->retry = loop_timer_new(t->env->loop, inspect, c);
+        open_source(c);
+        strmap_put(&t->containers, id, c);
+        log_info(COMPONENT, "added Docker target", LOG_S("containerID", id));
+        inspect(c);
+    }
+    if (c != NULL)
+        c->round = t->round;
+}
+
+static void free_container(struct container *c)
+{
+    if (c->request != NULL)
+        http_handle_cancel(c->request);
+    if (c->is_following)
+        docker_stream_deinit(&c->stream);
+    loop_timer_free(c->retry);
+    c->source->on_acked = NULL;
+    source_unref(c->source);
+    arena_deinit(&c->arena);
+    mem_free(c->id);
+    mem_free(c);
+}
+
+static void drop_gone(struct docker_daemon *d)
+{
+    struct docker_target *t = d->target;
+    VEC(struct container *) gone = {0};
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&t->containers, &at, NULL, &item)) {
+        struct container *c = item;
+        if (c->daemon == d && c->round != t->round)
+            VEC_PUSH(&gone, c);
+    }
+    for (size_t i = 0; i < gone.len; i++) {
+        strmap_remove(&t->containers, str_c(gone.items[i]->id));
+        free_container(gone.items[i]);
+    }
+    VEC_FREE(&gone);
+}
+
+/* The labels of group and target that pass the rules with the log's stream unknown. */
+static bool is_wanted_target(const struct docker_target *t, const struct label_list *labels,
+                             struct arena *a)
+{
+    struct label_list copy = {0};
+    label_list_copy(&copy, a, labels);
+    label_list_sort(&copy);
+    return relabel_apply(&t->base.job->relabel, &copy, a) && copy.n > 0;
+}
+
+static void on_group(void *arg, struct provider *p, const struct target_group *group)
+{
+    (void)p;
+    struct docker_daemon *d = arg;
+    struct arena a;
+    arena_init(&a, SIZE_MAX);
+    d->target->round++;
+    for (size_t i = 0; i < group->n_targets; i++) {
+        str id = label_list_get(&group->targets[i], STR(ID_LABEL));
+        if (is_plain_id(id) && is_wanted_target(d->target, &group->targets[i], &a))
+            add_container(d, id, &group->targets[i]);
+    }
+    drop_gone(d);
+    arena_deinit(&a);
+}
+
+/* --- the target --- */
+
+static bool is_wanted(const struct scrape_config *job)
+{
+    return job->n_docker_sd_configs > 0;
+}
+
+static int start_daemon(struct docker_target *t, size_t i, struct error *err)
+{
+    struct docker_daemon *d = &t->daemons[i];
+    const struct docker_sd_config *c = &t->base.job->docker_sd_configs[i];
+    struct discovery_sink sink = {.update = on_group, .arg = d};
+    d->target = t;
+    int rc = docker_host_parse(c->host, &d->host, err);
+    if (rc == 0)
+        rc = sd_http_start(&d->http, t->env->loop, &c->http,
+                           d->host.socket_path[0] != '\0' ? d->host.socket_path : NULL, 0, err);
+    if (rc == 0)
+        rc = provider_docker.start(t->env->loop, c, &sink, &d->provider, err);
+    return rc;
+}
+
+static void stop_all(struct docker_target *t)
+{
+    size_t at = 0;
+    void *item;
+    for (size_t i = 0; i < t->n_daemons; i++) {
+        if (t->daemons[i].provider != NULL)
+            provider_docker.stop(t->daemons[i].provider);
+        t->daemons[i].provider = NULL;
+    }
+    while (strmap_next(&t->containers, &at, NULL, &item))
+        free_container(item);
+    strmap_deinit(&t->containers);
+    strmap_init(&t->containers);
+    for (size_t i = 0; i < t->n_daemons; i++)
+        sd_http_stop(&t->daemons[i].http);
+}
+
+static void stop(struct target *base, void (*stopped)(void *arg), void *arg)
+{
+    stop_all((struct docker_target *)base);
+    stopped(arg);
+}
+
+static void free_target(struct target *base)
+{
+    struct docker_target *t = (struct docker_target *)base;
+    strmap_deinit(&t->containers);
+    arena_deinit(&t->arena);
+    mem_free(t->daemons);
+    mem_free(t);
+}
+
+static int start(const struct target_env *env, const struct scrape_config *job,
+                 struct pipeline *pipeline, struct target **ret, struct error *err)
+{
+    struct docker_target *t = mem_zalloc(sizeof *t);
+    t->base = (struct target){&target_docker, job, pipeline};
+    t->env = env;
+    t->n_daemons = job->n_docker_sd_configs;
+    t->daemons = mem_array(t->n_daemons, sizeof *t->daemons);
+    for (size_t i = 0; i < t->n_daemons; i++)
+        t->daemons[i].http = (struct sd_http){.fds = {-1, -1, -1}};
+    arena_init(&t->arena, SIZE_MAX);
+    strmap_init(&t->containers);
+    t->entries = metric_single(
+        metric_family("promtail_docker_target_entries_total", METRIC_COUNTER,
+                      "Total number of successful entries sent to the Docker target", NULL, NULL));
+    t->errors = metric_single(metric_family(
+        "promtail_docker_target_parsing_errors_total", METRIC_COUNTER,
+        "Total number of parsing errors while receiving Docker messages", NULL, NULL));
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < t->n_daemons; i++)
+        rc = start_daemon(t, i, err);
+    if (rc != 0) {
+        stop_all(t);
+        free_target(&t->base);
+        return rc;
+    }
+    *ret = &t->base;
+    return 0;
+}
+
+static bool is_ready(const struct target *base)
+{
+    const struct docker_target *t = (const struct docker_target *)base;
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&t->containers, &at, NULL, &item))
+        if (((struct container *)item)->is_following)
+            return true;
+    return false;
+}
+
+static void each_row(const struct target *base,
+                     void (*row)(void *arg, const struct target_row *row), void *arg)
+{
+    const struct docker_target *t = (const struct docker_target *)base;
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&t->containers, &at, NULL, &item)) {
+        const struct container *c = item;
+        row(arg, &(struct target_row){&c->discovered, NULL, str_c(c->id), c->is_following});
+    }
+}
+
+const struct target_ops target_docker = {.kind = "Docker",
+                                         .is_wanted = is_wanted,
+                                         .start = start,
+                                         .stop = stop,
+                                         .free = free_target,
+                                         .is_ready = is_ready,
+                                         .each_row = each_row};
