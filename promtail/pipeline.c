@@ -9,7 +9,7 @@
 static void put(struct record_sink *sink, struct record *r)
 {
     struct pipeline *p = CONTAINER_OF(sink, struct pipeline, sink);
-    if (p->chain.first != NULL)
+    if (pipeline_keeps_extracted(p))
         extracted_add_labels(r);
     stage_chain_process(&p->chain, r);
 }

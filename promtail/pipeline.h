@@ -13,7 +13,8 @@ struct pipeline {
     struct record_sink *next;
     struct arena arena;
     char *job;
-    bool is_inspecting; /* -inspect prints what each stage changed */
+    bool is_inspecting;  /* -inspect prints what each stage changed */
+    bool uses_extracted; /* some stage looks at extracted values; if none does they are not kept */
     int64_t paused_until_ns;
 };
 
@@ -23,6 +24,12 @@ int pipeline_new(const char *job, const struct yaml_node *stages, struct record_
 void pipeline_free(struct pipeline *p);
 /* To be called about every 100 ms; is_final once before the stop, when no target reads any more. */
 void pipeline_flush(struct pipeline *p, int64_t now_ns, bool is_final);
+
+/* True if the extracted map has to be filled: a stage that only writes to it asks first. */
+static inline bool pipeline_keeps_extracted(const struct pipeline *p)
+{
+    return p->uses_extracted || p->is_inspecting;
+}
 
 /* A stage that must slow the reading down (limit without drop): until then sink.is_full says yes.
  * The record at hand goes on. */

@@ -66,29 +66,39 @@ str label_list_get(const struct label_list *l, str name)
     return found != NULL ? found->value : (str){NULL, 0};
 }
 
-static uint64_t label_hash(const struct label *l)
+uint64_t label_list_hash_of(str name, str value)
 {
-    return hash_xxh64(l->value, hash_xxh64(l->name, 0));
+    return hash_xxh64(value, hash_xxh64(name, 0));
+}
+
+static void add_hashed(struct label_list *l, struct arena *a, str name, str value, uint64_t hash)
+{
+    if (l->n == l->cap)
+        l->items = grow(a, l->items, l->n, &l->cap, sizeof *l->items);
+    l->items[l->n++] = (struct label){name, value};
+    l->hash += hash;
 }
 
 void label_list_add(struct label_list *l, struct arena *a, str name, str value)
 {
-    if (l->n == l->cap)
-        l->items = grow(a, l->items, l->n, &l->cap, sizeof *l->items);
-    l->items[l->n] = (struct label){name, value};
-    l->hash += label_hash(&l->items[l->n++]);
+    add_hashed(l, a, name, value, label_list_hash_of(name, value));
+}
+
+void label_list_set_hashed(struct label_list *l, struct arena *a, str name, str value,
+                           uint64_t hash)
+{
+    struct label *found = find_label(l, name);
+    if (found == NULL) {
+        add_hashed(l, a, name, value, hash);
+        return;
+    }
+    l->hash += hash - label_list_hash_of(found->name, found->value);
+    found->value = value;
 }
 
 void label_list_set(struct label_list *l, struct arena *a, str name, str value)
 {
-    struct label *found = find_label(l, name);
-    if (found == NULL) {
-        label_list_add(l, a, name, value);
-        return;
-    }
-    l->hash -= label_hash(found);
-    found->value = value;
-    l->hash += label_hash(found);
+    label_list_set_hashed(l, a, name, value, label_list_hash_of(name, value));
 }
 
 bool label_list_remove(struct label_list *l, str name)
@@ -96,7 +106,7 @@ bool label_list_remove(struct label_list *l, str name)
     struct label *found = find_label(l, name);
     if (found == NULL)
         return false;
-    l->hash -= label_hash(found);
+    l->hash -= label_list_hash_of(found->name, found->value);
     size_t after = l->n - (size_t)(found - l->items) - 1;
     memmove(found, found + 1, after * sizeof *found);
     l->n--;
@@ -107,7 +117,7 @@ void label_list_rehash(struct label_list *l)
 {
     l->hash = 0;
     for (size_t i = 0; i < l->n; i++)
-        l->hash += label_hash(&l->items[i]);
+        l->hash += label_list_hash_of(l->items[i].name, l->items[i].value);
 }
 
 bool label_list_eq(const struct label_list *a, const struct label_list *b)

@@ -90,6 +90,10 @@ void record_copy(struct record *to, struct arena *a, const struct record *from);
 str label_list_get(const struct label_list *l, str name);
 /* Sets or replaces (an empty value stays as such, as Promtail's label maps do); views are kept. */
 void label_list_set(struct label_list *l, struct arena *a, str name, str value);
+/* The same with label_list_hash_of(name, value) known. */
+void label_list_set_hashed(struct label_list *l, struct arena *a, str name, str value,
+                           uint64_t hash);
+uint64_t label_list_hash_of(str name, str value);
 /* Appends without looking: structured metadata may hold a name twice. */
 void label_list_add(struct label_list *l, struct arena *a, str name, str value);
 bool label_list_remove(struct label_list *l, str name); /* keeps the order of the others */

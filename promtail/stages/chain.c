@@ -33,6 +33,8 @@ static int compile_one(struct stage_build *b, const struct yaml_node *node, stru
         return error_set(err, rc, "line %d: invalid %s stage config: %s", node->line, ops->name,
                          why.text);
     (*ret)->ops = ops;
+    if (!ops->ignores_extracted)
+        b->pipeline->uses_extracted = true;
     return 0;
 }
 

@@ -14,6 +14,11 @@
 #define PARTIAL_LINES_DEFAULT 100
 #define PARTIAL_BYTES_MAX     (64u << 20) /* of one line; more is handed on as a line of its own */
 
+enum { STDOUT, STDERR, N_STREAMS };
+
+/* The constants, so that labels of one stream are known by their pointers. */
+static const str stream_names[N_STREAMS] = {STR("stdout"), STR("stderr")};
+
 struct cri_partial {
     struct holds holds;
     struct arena arena;   /* of `record` */
@@ -29,7 +34,8 @@ struct cri_stage {
     int64_t max_partial_lines;
     int64_t max_partial_line_size; /* bytes */
     bool truncate;
-    struct arena arena; /* of a partial record being handed on */
+    uint64_t hashes[N_STREAMS]; /* of the label `stream` */
+    struct arena arena;         /* of a partial record being handed on */
 };
 
 static int compile(struct stage_build *b, const struct yaml_node *config, struct stage **ret,
@@ -51,6 +57,8 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
         read.max_partial_lines = PARTIAL_LINES_DEFAULT;
     struct cri_stage *s = mem_alloc(sizeof *s);
     *s = read;
+    for (int i = 0; i < N_STREAMS; i++)
+        s->hashes[i] = label_list_hash_of(STR("stream"), stream_names[i]);
     fudge_init(&s->fudge);
     u64map_init(&s->partial);
     arena_init(&s->arena, SIZE_MAX);
@@ -59,7 +67,8 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
 }
 
 struct cri_line {
-    str time, flags, content, stream;
+    str time, flags, content;
+    int stream;
 };
 
 static bool is_space(char c)
@@ -85,12 +94,8 @@ static bool split(str line, struct cri_line *ret)
     str rest = line, stream;
     if (!take_word(&rest, &ret->time) || !take_word(&rest, &stream))
         return false;
-    /* The constants, so that labels of one stream are known by their pointers. */
-    if (str_eq(stream, STR("stdout")))
-        ret->stream = STR("stdout");
-    else if (str_eq(stream, STR("stderr")))
-        ret->stream = STR("stderr");
-    else
+    ret->stream = str_eq(stream, stream_names[STDOUT]) ? STDOUT : STDERR;
+    if (!str_eq(stream, stream_names[ret->stream]))
         return false;
     if (!take_word(&rest, &ret->flags))
         return false;
@@ -186,13 +191,20 @@ static void join(struct cri_stage *s, struct cri_partial *p, struct record *r)
 
 /* --- lines --- */
 
-static void take(struct cri_stage *s, struct record *r, const struct cri_line *line)
+static void extract(struct record *r, const struct cri_line *line)
 {
     extracted_set(r, STR("time"), VALUE_S(line->time));
-    extracted_set(r, STR("stream"), VALUE_S(line->stream));
+    extracted_set(r, STR("stream"), VALUE_S(stream_names[line->stream]));
     extracted_set(r, STR("flags"), VALUE_S(line->flags));
     extracted_set(r, STR("content"), VALUE_S(line->content));
-    label_list_set(&r->labels, r->arena, STR("stream"), line->stream);
+}
+
+static void take(struct cri_stage *s, struct record *r, const struct cri_line *line)
+{
+    if (pipeline_keeps_extracted(s->base.chain->pipeline))
+        extract(r, line);
+    label_list_set_hashed(&r->labels, r->arena, STR("stream"), stream_names[line->stream],
+                          s->hashes[line->stream]);
     if (rfc3339_parse(line->time, &r->ts_ns))
         fudge_remember(&s->fudge, r);
     else
@@ -204,6 +216,8 @@ static void take(struct cri_stage *s, struct record *r, const struct cri_line *l
 static void take_other(struct cri_stage *s, struct record *r, struct cri_line *line)
 {
     static const struct container_keys keys = {STR("stream"), STR("time"), STR("content")};
+    if (!pipeline_keeps_extracted(s->base.chain->pipeline))
+        extracted_add_labels(r);
     const struct value *flags = extracted_get(r, STR("flags"));
     container_apply(&s->fudge, r, &keys);
     line->flags = flags != NULL && flags->kind == VALUE_STR ? flags->s : STR_EMPTY;
@@ -213,7 +227,7 @@ static bool process(struct stage *base, struct record *r)
 {
     struct cri_stage *s = (struct cri_stage *)base;
     struct cri_line line;
-    if (!stage_is_first(base))
+    if (!stage_is_first(base) && pipeline_keeps_extracted(base->chain->pipeline))
         extracted_add_labels(r);
     if (split(r->line, &line))
         take(s, r, &line);
@@ -244,5 +258,8 @@ static void free_stage(struct stage *base)
     mem_free(s);
 }
 
-const struct stage_ops stage_cri = {
-    .name = "cri", .compile = compile, .process = process, .free = free_stage};
+const struct stage_ops stage_cri = {.name = "cri",
+                                    .compile = compile,
+                                    .process = process,
+                                    .free = free_stage,
+                                    .ignores_extracted = true};

@@ -56,5 +56,7 @@ static bool process_static(struct stage *base, struct record *r)
 
 const struct stage_ops stage_labels = {
     .name = "labels", .compile = compile, .process = process_labels};
-const struct stage_ops stage_static_labels = {
-    .name = "static_labels", .compile = compile, .process = process_static};
+const struct stage_ops stage_static_labels = {.name = "static_labels",
+                                              .compile = compile,
+                                              .process = process_static,
+                                              .ignores_extracted = true};

@@ -121,7 +121,8 @@ static bool process(struct stage *base, struct record *r)
         pipeline_count_drop(s->reason);
         return false;
     }
-    extracted_add_labels(r);
+    if (pipeline_keeps_extracted(base->chain->pipeline))
+        extracted_add_labels(r);
     stage_chain_process(&s->inner, r);
     return false;
 }
@@ -131,5 +132,9 @@ static void flush(struct stage *base, int64_t now_ns, bool is_final)
     stage_chain_flush(&((struct match_stage *)base)->inner, now_ns, is_final);
 }
 
-const struct stage_ops stage_match = {
-    .name = "match", .compile = compile, .process = process, .flush = flush, .free = free_stage};
+const struct stage_ops stage_match = {.name = "match",
+                                      .compile = compile,
+                                      .process = process,
+                                      .flush = flush,
+                                      .free = free_stage,
+                                      .ignores_extracted = true};

@@ -203,4 +203,5 @@ const struct stage_ops stage_multiline = {.name = "multiline",
                                           .compile = compile,
                                           .process = process,
                                           .flush = flush,
-                                          .free = free_stage};
+                                          .free = free_stage,
+                                          .ignores_extracted = true};

@@ -57,4 +57,4 @@ static bool process(struct stage *base, struct record *r)
 }
 
 const struct stage_ops stage_sampling = {
-    .name = "sampling", .compile = compile, .process = process};
+    .name = "sampling", .compile = compile, .process = process, .ignores_extracted = true};

@@ -34,6 +34,8 @@ struct stage_ops {
      * that Promtail would send at the stop); called about every 100 ms. */
     void (*flush)(struct stage *s, int64_t now_ns, bool is_final);
     void (*free)(struct stage *s); /* frees the heap parts and s itself; NULL: mem_free(s) */
+    /* Never reads extracted values, or finds out itself that they are not kept. */
+    bool ignores_extracted;
 };
 
 /* First member of each implementation. */
