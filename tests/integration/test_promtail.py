@@ -1,0 +1,219 @@
+"""promtail and the server together: nothing lost, nothing twice, over kills on both sides."""
+import argparse
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import unittest
+
+import lib
+import torture_promtail
+
+CONFIG = """\
+server: {{http_listen_address: 127.0.0.1, http_listen_port: {http}}}
+positions: {{filename: {dir}/positions.yaml, sync_period: 200ms}}
+{wal}
+clients:
+- url: http://127.0.0.1:{port}/loki/api/v1/push
+  batchwait: 100ms
+  backoff_config: {{min_period: 20ms, max_period: 200ms, max_retries: {retries}}}
+scrape_configs:
+- job_name: test
+  static_configs:
+  - labels: {{job: test, __path__: '{dir}/logs/*.log'}}
+"""
+
+
+class Promtail(lib.Process):
+    def __init__(self, port, wal="", retries=1000):
+        super().__init__()
+        os.mkdir(os.path.join(self.folder, "logs"))
+        self.http = lib.free_port()
+        self.config = os.path.join(self.folder, "promtail.yaml")
+        with open(self.config, "w") as f:
+            f.write(CONFIG.format(dir=self.folder, port=port, http=self.http, wal=wal,
+                                  retries=retries))
+
+    def command(self):
+        return [os.path.join(lib.BIN, "promtail"), "-config.file=" + self.config]
+
+    def append(self, name, text):
+        with open(os.path.join(self.folder, "logs", name), "a") as f:
+            f.write(text)
+
+    def metric(self, name):
+        try:
+            _, body, _ = lib.http("GET", f"http://127.0.0.1:{self.http}/metrics")
+        except OSError:
+            return 0  # it is only starting
+        for line in body.decode().splitlines():
+            if line.startswith(name):
+                return float(line.split()[-1])
+        return 0
+
+
+class Sink:
+    """tests/integration/helpers/torture_sink: counts lines "F<file> N<number> ..."."""
+
+    def __init__(self, port=None, trouble=0):
+        self.port = port or lib.free_port()
+        self.trouble = trouble
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [os.path.join(lib.BIN, "torture_sink"), str(self.port), str(self.trouble)])
+        lib.wait_until(self.answers, what="the sink")
+        return self
+
+    def answers(self):
+        try:
+            return self.report() is not None
+        except OSError:
+            return False
+
+    def report(self):
+        return torture_promtail.report(self.port)
+
+    def distinct(self):
+        return sum(d for d, _ in self.report()[0].values())
+
+    def stop(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+def lines(first, last):
+    return "".join(f"F1 N{i} some text\n" for i in range(first, last))
+
+
+class PromtailTest(unittest.TestCase):
+    def setUp(self):
+        if not os.path.exists(os.path.join(lib.BIN, "torture_sink")):
+            raise unittest.SkipTest("torture_sink is not built")
+        self.sink = Sink()
+        self.promtail = None
+
+    def tearDown(self):
+        self.sink.stop()
+        if self.promtail is not None:
+            if self.promtail.is_running():
+                self.promtail.kill()
+            shutil.rmtree(self.promtail.folder, ignore_errors=True)
+
+    def start(self, **options):
+        self.promtail = Promtail(self.sink.port, **options)
+        return self.promtail
+
+    def check_all(self, n):
+        lib.wait_until(lambda: self.sink.distinct() >= n, what=f"{n} lines")
+        time.sleep(0.5)
+        files, extra = self.sink.report()
+        self.assertEqual(files[1], (n, 0))
+        return extra
+
+    def test_resends_after_kill_without_doubles(self):
+        self.sink.trouble = 300  # most pushes are taken and then answered by an error
+        self.sink.start()
+        promtail = self.start()
+        for i in range(5):
+            promtail.append("a.log", lines(i * 100, i * 100 + 100))
+            promtail.start()
+            time.sleep(0.3)
+            promtail.kill()
+        promtail.start()
+        self.check_all(500)
+
+    def test_keeps_batches_on_disk_while_the_server_is_away(self):
+        promtail = self.start(wal="wal: {enabled: true}", retries=2)
+        promtail.append("a.log", lines(0, 1000))
+        promtail.start()
+        lib.wait_until(lambda: promtail.metric("promtail_batch_retries_total") > 3,
+                       what="retries beyond max_retries")
+        promtail.kill()
+        promtail.append("a.log", lines(1000, 1500))
+        promtail.start()
+        time.sleep(0.5)
+        self.sink.start()
+        extra = self.check_all(1500)
+        self.assertEqual(extra["gaps"], 0)
+        self.assertEqual(promtail.metric("promtail_lost_bytes_total"), 0)
+
+    def test_counts_what_it_gives_up(self):
+        promtail = self.start(retries=2)
+        promtail.append("a.log", lines(0, 10))
+        promtail.start()
+        lib.wait_until(lambda: promtail.metric("promtail_lost_bytes_total") > 0, what="the loss")
+        self.assertEqual(promtail.metric("promtail_lost_bytes_total"),
+                         len(lines(0, 10)) - 10)
+
+    def test_drains_a_file_that_was_rotated_while_stopped(self):
+        self.sink.start()
+        promtail = self.start()
+        promtail.append("a.log", lines(0, 100))
+        promtail.start()
+        lib.wait_until(lambda: self.sink.distinct() == 100, what="the first lines")
+        promtail.kill()
+        logs = os.path.join(promtail.folder, "logs")
+        promtail.append("a.log", lines(100, 150))
+        os.rename(os.path.join(logs, "a.log"), os.path.join(logs, "a.log.2"))
+        promtail.append("a.log.1", lines(150, 200))
+        promtail.append("a.log", lines(200, 250))
+        promtail.start()
+        self.check_all(250)
+
+    def test_drains_a_rotated_file_that_was_compressed(self):
+        self.sink.start()
+        promtail = self.start()
+        promtail.append("a.log", lines(0, 100))
+        promtail.start()
+        lib.wait_until(lambda: self.sink.distinct() == 100, what="the first lines")
+        promtail.kill()
+        logs = os.path.join(promtail.folder, "logs")
+        promtail.append("a.log", lines(100, 150))
+        os.rename(os.path.join(logs, "a.log"), os.path.join(logs, "a.log.1"))
+        subprocess.run(["gzip", os.path.join(logs, "a.log.1")], check=True)
+        promtail.append("a.log", lines(150, 200))
+        promtail.start()
+        self.check_all(200)
+
+    def test_sets_a_damaged_positions_file_aside(self):
+        self.sink.start()
+        promtail = self.start()
+        promtail.append("a.log", lines(0, 10))
+        path = os.path.join(promtail.folder, "positions.yaml")
+        with open(path, "wb") as f:
+            f.write(b"positions:\n  /x: \"1\"\n" + b"\0" * 100)
+        promtail.start()
+        self.check_all(10)
+        self.assertTrue(os.path.exists(path + ".broken"))
+
+    def test_believes_a_positions_file_changed_by_hand(self):
+        self.sink.start()
+        promtail = self.start()
+        promtail.append("a.log", lines(0, 10))
+        promtail.start()
+        lib.wait_until(lambda: self.sink.distinct() == 10, what="the first lines")
+        promtail.stop()
+        path = os.path.join(promtail.folder, "positions.yaml")
+        with open(path, "w") as f:
+            f.write(f'positions:\n  {promtail.folder}/logs/a.log: "0"\n')
+        promtail.start()
+        lib.wait_until(lambda: self.sink.report()[0][1] == (10, 10), what="the same lines again")
+
+    def test_torture(self):
+        args = argparse.Namespace(bin_dir=lib.BIN, seconds=12, files=40, rate=1.0, rotate_ms=1000,
+                                  keep=30, trouble=20, kill_every=3.0, down=1.0,
+                                  settle=20.0 * lib.PATIENCE, seed=None, keep_dir=False)
+        torture = torture_promtail.Torture(args)
+        try:
+            self.assertTrue(torture.run())
+        finally:
+            shutil.rmtree(torture.dir, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    unittest.main()
