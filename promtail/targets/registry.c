@@ -2,5 +2,5 @@
 #include "promtail/targets/all.h"
 
 const struct target_ops *const target_registry[] = {
-    &target_file, &target_syslog, &target_push, &target_gelf, &target_docker, NULL,
+    &target_file, &target_syslog, &target_push, &target_gelf, &target_docker, &target_kafka, NULL,
 };
