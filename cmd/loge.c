@@ -261,6 +261,7 @@ static void free_all(struct server *s)
     http_server_free(s->http);
     workers_free(s->push_workers);
     workers_free(s->query_workers);
+    loop_run_posted(s->loop); /* what the last jobs had to say */
     querier_free(s->querier);
     distributor_free(s->distributor);
     if (s->store_source != NULL)

@@ -278,6 +278,11 @@ static int prepare(struct push_job *job, const struct push_input *in, struct err
         return code;
     count_received(job, &r);
     validate(job, &r, labels, codes, streams);
+    if (job->buffers.packed.len > 0) { /* the log keeps the body rather than compress it again */
+        job->batch.raw = job->buffers.packed;
+        job->batch.raw_encoding = PUSH_SNAPPY_PROTO;
+        job->batch.plain = buf_str(&job->buffers.plain);
+    }
     return job->batch.n_streams == 0 ? 0 : check_rate(job, err);
 }
 

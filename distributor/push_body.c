@@ -143,6 +143,7 @@ static int read_proto(str body, struct push_buffers *buffers, struct arena *a,
         return too_large(err, buffers->plain.max);
     if (code != 0)
         return error_set(err, code, code == E_PARSE ? "snappy: corrupt input" : "out of memory");
+    buffers->packed = body;
     return push_proto_read(buf_str(&buffers->plain), a, ret, err);
 }
 

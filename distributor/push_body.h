@@ -20,6 +20,7 @@ struct push_input {
 struct push_buffers {
     struct buf inflated;
     struct buf plain;
+    str packed; /* the snappy block that was decoded into `plain`; empty for JSON */
 };
 
 /* E_INVALID, E_PARSE (both 400), E_TOO_LARGE (413), E_LIMIT (more entries than the arena's limit

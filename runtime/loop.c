@@ -59,6 +59,11 @@ static void on_wake(uv_async_t *wake)
     run_calls(wake->data);
 }
 
+void loop_run_posted(struct loop *l)
+{
+    run_calls(l);
+}
+
 struct loop *loop_new(void)
 {
     struct loop *l = mem_zalloc(sizeof *l);

@@ -16,6 +16,9 @@ void loop_run(struct loop *l);
 void loop_stop(struct loop *l); /* any thread */
 /* Calls fn(arg) on the loop's thread, in the order posted.  Any thread; this is the only way in. */
 void loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
+/* Runs what has been posted; for the end of a program, after loop_run and before what the calls
+ * point to is freed. */
+void loop_run_posted(struct loop *l);
 bool loop_is_loop_thread(const struct loop *l);
 
 /* A timer on the loop; re-armed or stopped in its callback at will. */

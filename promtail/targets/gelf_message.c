@@ -21,7 +21,8 @@ static int compare_fields(const void *a, const void *b)
 /* Sorts by name; of equal names the last in the text stays (values are views of it). */
 static size_t sort_fields(struct gelf_field *items, size_t n)
 {
-    qsort(items, n, sizeof *items, compare_fields);
+    if (n > 0)
+        qsort(items, n, sizeof *items, compare_fields);
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
         if (kept > 0 && str_eq(items[kept - 1].name, items[i].name))
