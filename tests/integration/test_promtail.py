@@ -207,7 +207,7 @@ class PromtailTest(unittest.TestCase):
     def test_torture(self):
         args = argparse.Namespace(bin_dir=lib.BIN, seconds=12, files=40, rate=1.0, rotate_ms=1000,
                                   keep=30, trouble=20, kill_every=3.0, down=1.0,
-                                  settle=20.0 * lib.PATIENCE, seed=None, keep_dir=False)
+                                  settle=20.0 * lib.PATIENCE, seed=None, keep_dir=False, loge=False)
         torture = torture_promtail.Torture(args)
         try:
             self.assertTrue(torture.run())

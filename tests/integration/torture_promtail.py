@@ -6,9 +6,12 @@ truncate; promtail is killed (SIGKILL) and started again at random; the server r
 connections after it has taken a push, and answers errors after it has taken one.  At the end every
 line written must have arrived exactly once.
 
-  torture_promtail.py --bin-dir build/debug/bin [--seconds 20] [--files 100] [--rate 2] ...
+With --loge the server is loge, which is killed and started again at random too, and asked at the end.
+
+  torture_promtail.py --bin-dir build/debug/bin [--seconds 20] [--files 100] [--rate 2] [--loge] ...
 """
 import argparse
+import json
 import os
 import random
 import shutil
@@ -18,6 +21,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 
 CONFIG = """\
@@ -31,6 +36,16 @@ scrape_configs:
 - job_name: torture
   static_configs:
   - labels: {{job: torture, __path__: '{dir}/logs/*.log'}}
+"""
+
+LOGE_CONFIG = """\
+auth_enabled: false
+common: {{path_prefix: {dir}/data}}
+limits_config:
+  ingestion_rate_mb: 1000
+  ingestion_burst_size_mb: 1000
+  per_stream_rate_limit: 1GB
+  per_stream_rate_limit_burst: 1GB
 """
 
 
@@ -51,6 +66,17 @@ def report(port):
         else:
             extra[parts[0]] = int(parts[1])
     return files, extra
+
+
+def ask_loge(port):
+    """The same from a loge: lines of each file, none of them told to be a double."""
+    query = urllib.parse.urlencode({
+        "query": 'sum by (filename) (count_over_time({job="torture"}[6h]))', "time": time.time() + 5})
+    url = f"http://127.0.0.1:{port}/loki/api/v1/query?{query}"
+    with urllib.request.urlopen(url, timeout=60) as r:
+        result = json.load(r)["data"]["result"]
+    return {int(os.path.basename(x["metric"]["filename"])[1:4]): (int(x["value"][1]), 0)
+            for x in result}, {}
 
 
 class Torture:
@@ -74,6 +100,29 @@ class Torture:
             [self.tool("promtail"), "-config.file=" + self.config],
             stdout=self.log, stderr=self.log)
 
+    def start_server(self):
+        command = [self.tool("torture_sink"), str(self.port), str(self.args.trouble)]
+        if self.args.loge:
+            config = os.path.join(self.dir, "loge.yaml")
+            with open(config, "w") as f:
+                f.write(LOGE_CONFIG.format(dir=self.dir))
+            command = [self.tool("loge"), "-config.file=" + config,
+                       "-server.http-listen-address=127.0.0.1",
+                       f"-server.http-listen-port={self.port}"]
+        self.server = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+
+    def counts(self):
+        try:
+            return ask_loge(self.port) if self.args.loge else report(self.port)
+        except (OSError, urllib.error.HTTPError):
+            return {}, {}  # it is only starting
+
+    def kill_server(self):
+        self.server.kill()
+        self.server.wait()
+        time.sleep(random.uniform(0, self.args.down))
+        self.start_server()
+
     def kill(self):
         self.promtail.send_signal(signal.SIGKILL)
         self.promtail.wait()
@@ -81,7 +130,7 @@ class Torture:
 
     def run(self):
         a = self.args
-        sink = subprocess.Popen([self.tool("torture_sink"), str(self.port), str(a.trouble)])
+        self.start_server()
         writer = subprocess.Popen(
             [self.tool("torture_writer"), os.path.join(self.dir, "logs"), str(a.files),
              str(int(a.rate * 1e6)), str(a.seconds), str(a.rotate_ms), str(a.keep)],
@@ -93,7 +142,7 @@ class Torture:
                        (line.split() for line in writer.stdout.read().splitlines())}
             return self.settle(written)
         finally:
-            for p in (writer, self.promtail, sink):
+            for p in (writer, self.promtail, self.server):
                 if p.poll() is None:
                     p.kill()
                 p.wait()
@@ -106,6 +155,9 @@ class Torture:
                                  f"see {self.log.name}")
             if writer.poll() is not None:
                 break
+            if self.args.loge and random.random() < 0.5:
+                self.kill_server()
+                continue
             self.kill()
             time.sleep(random.uniform(0, self.args.down))
             self.start()
@@ -114,7 +166,7 @@ class Torture:
         total = sum(written.values())
         arrived, deadline = -1, time.time() + self.args.settle
         while time.time() < deadline:
-            files, extra = report(self.port)
+            files, extra = self.counts()
             now = sum(d for d, _ in files.values())
             if now >= total:
                 time.sleep(1)
@@ -123,9 +175,9 @@ class Torture:
                 deadline = time.time() + self.args.settle
             arrived = now
             time.sleep(0.5)
-        files, extra = report(self.port)
-        lost = total - sum(d for d, _ in files.values())
-        doubles = sum(d for _, d in files.values())
+        files, extra = self.counts()
+        lost = sum(max(0, n - files.get(i, (0, 0))[0]) for i, n in written.items())
+        doubles = sum(d + max(0, n - written.get(i, 0)) for i, (n, d) in files.items())
         print(f"{total} lines in {len(written)} files, promtail killed {self.kills} times: "
               f"{lost} lost, {doubles} doubled, {extra.get('repeats', 0)} repeats dropped, "
               f"{extra.get('gaps', 0)} gaps")
@@ -152,6 +204,7 @@ def main():
     p.add_argument("--settle", type=float, default=20.0, help="seconds without progress")
     p.add_argument("--seed", type=int)
     p.add_argument("--keep-dir", action="store_true")
+    p.add_argument("--loge", action="store_true", help="a real server, killed too")
     args = p.parse_args()
     random.seed(args.seed)
     torture = Torture(args)
