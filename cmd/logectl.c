@@ -147,7 +147,8 @@ static int run_command(struct ctl *c)
             continue;
         size_t n = c->n_words - 1;
         if (n < commands[i].min_words || n > commands[i].max_words) {
-            fprintf(stderr, "Usage: logectl %s %s\n", name, commands[i].arguments);
+            fprintf(stderr, "Usage: logectl %s %s\n       %s\n", name, commands[i].arguments,
+                    commands[i].help);
             return 2;
         }
         return commands[i].run(c);

@@ -1,7 +1,6 @@
 """A hostile user: bodies, connections and queries made to break the server.
 
 After every attack the server must live, answer /ready at once, and have given the memory back."""
-import base64
 import gzip
 import json
 import os
