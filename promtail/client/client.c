@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "promtail/client/metrics.h"
+#include "promtail/client/oauth2.h"
 #include "runtime/http_client.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
@@ -45,6 +46,7 @@ struct client {
     struct loop_timer *retry_timer;
     bool is_waiting; /* for the retry timer */
     char *authorization;
+    struct oauth2 *oauth2; /* NULL: none */
 
     bool is_stopping;
     void (*stopped)(void *arg);
@@ -315,6 +317,32 @@ static void give_up(struct client *c, struct group_batch *b, int status)
     client_metrics_dropped(&c->metrics, str_c(b->tenant), reason, b->n_entries, b->raw_bytes);
 }
 
+/* A try has failed: waits for the next one, or gives the batch up. */
+static void try_failed(struct client *c, int status, str text)
+{
+    struct group_batch *b = &c->first->batches.items[c->sending];
+    c->attempts++;
+    if (is_retryable(c, status)) {
+        log_warn(COMPONENT, "error sending batch, will retry", LOG_I("status", status),
+                 LOG_C("client", c->name), LOG_C("tenant", b->tenant),
+                 LOG_S("error", str_sub(text, 0, 512)));
+        client_metrics_retry(&c->metrics, str_c(b->tenant));
+        bool is_endless = c->config->max_retries == 0 || (c->wal->enabled && status != 429);
+        if (is_endless || c->attempts < c->config->max_retries) {
+            c->is_waiting = true;
+            loop_timer_start(c->retry_timer, backoff_ms(c), 0);
+            return;
+        }
+    }
+    log_error(COMPONENT, "final error sending batch", LOG_I("status", status),
+              LOG_C("client", c->name), LOG_C("tenant", b->tenant),
+              LOG_S("error", str_sub(text, 0, 512)));
+    give_up(c, b, status);
+    c->attempts = 0;
+    batch_done(c, c->first, c->sending);
+    pump(c);
+}
+
 static void on_answer(void *arg, int code, int status, str body)
 {
     struct client *c = arg;
@@ -323,32 +351,27 @@ static void on_answer(void *arg, int code, int status, str body)
     if (code != 0)
         status = -1;
     client_metrics_request(&c->metrics, status, clock_mono_ns() - c->started_ns);
-    if (status / 100 == 2) {
-        metric_add(c->metrics.sent_bytes, (double)b->body_bytes);
-        metric_add(c->metrics.sent_entries, (double)b->n_entries);
-    } else {
-        bool again = is_retryable(c, status);
-        c->attempts++;
-        if (again) {
-            log_warn(COMPONENT, "error sending batch, will retry", LOG_I("status", status),
-                     LOG_C("client", c->name), LOG_C("tenant", b->tenant),
-                     LOG_S("error", str_sub(body, 0, 512)));
-            client_metrics_retry(&c->metrics, str_c(b->tenant));
-            bool is_endless = c->config->max_retries == 0 || (c->wal->enabled && status != 429);
-            if (is_endless || c->attempts < c->config->max_retries) {
-                c->is_waiting = true;
-                loop_timer_start(c->retry_timer, backoff_ms(c), 0);
-                return;
-            }
-        }
-        log_error(COMPONENT, "final error sending batch", LOG_I("status", status),
-                  LOG_C("client", c->name), LOG_C("tenant", b->tenant),
-                  LOG_S("error", str_sub(body, 0, 512)));
-        give_up(c, b, status);
+    if (status == 401 && c->oauth2 != NULL)
+        oauth2_forget(c->oauth2);
+    if (status / 100 != 2) {
+        try_failed(c, status, body);
+        return;
     }
+    metric_add(c->metrics.sent_bytes, (double)b->body_bytes);
+    metric_add(c->metrics.sent_entries, (double)b->n_entries);
     c->attempts = 0;
     batch_done(c, c->first, c->sending);
     pump(c);
+}
+
+static void on_token(void *arg, const char *err_text)
+{
+    struct client *c = arg;
+    c->is_waiting = false;
+    if (err_text != NULL)
+        try_failed(c, -1, str_c(err_text));
+    else
+        pump(c);
 }
 
 struct header_list {
@@ -376,8 +399,9 @@ static void make_headers(struct client *c, const struct group *g, const struct g
     str tenant = str_c(b->tenant);
     if (tenant.len > 0)
         add_header(h, "X-Scope-OrgID", tenant);
-    if (c->authorization != NULL)
-        add_header(h, "Authorization", str_c(c->authorization));
+    const char *authorization = c->oauth2 ? oauth2_authorization(c->oauth2) : c->authorization;
+    if (authorization != NULL)
+        add_header(h, "Authorization", str_c(authorization));
     if (g->is_durable || c->spool.dir == NULL) {
         /* Numbers run per tenant, so the id of the series of numbers names the tenant too. */
         char id[96], seq[24];
@@ -442,6 +466,9 @@ static void pump(struct client *c)
         } else if (!load_body(c, g, b)) {
             give_up(c, b, 0);
             batch_done(c, g, c->sending);
+        } else if (c->oauth2 != NULL && oauth2_authorization(c->oauth2) == NULL) {
+            c->is_waiting = true;
+            oauth2_fetch(c->oauth2, on_token, c);
         } else {
             send_batch(c, g, b);
         }
@@ -581,6 +608,7 @@ int client_new(const struct client_env *env, const struct client_config *config,
     c->retry_timer = loop_timer_new(env->loop, on_retry_timer, c);
     c->stop_timer = loop_timer_new(env->loop, on_stop_timer, c);
     c->http = make_http(env->loop, config);
+    c->oauth2 = oauth2_new(env->loop, &config->http.oauth2, config->timeout_ns);
     struct error why = {0};
     if (open_spool(c, env, &why) != 0)
         log_warn(COMPONENT, "no journal on disk: lines may be sent twice after a crash",
@@ -597,6 +625,7 @@ void client_free(struct client *c)
     if (c->in_flight != NULL)
         http_handle_cancel(c->in_flight);
     http_client_free(c->http);
+    oauth2_free(c->oauth2);
     spool_close(&c->spool, true);
     while (c->first != NULL) {
         struct group *next = c->first->next;

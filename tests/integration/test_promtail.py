@@ -1,9 +1,11 @@
 """promtail and the server together: nothing lost, nothing twice, over kills on both sides."""
 import argparse
+import base64
+import http.server
 import os
 import shutil
 import subprocess
-import tempfile
+import threading
 import time
 import unittest
 
@@ -18,6 +20,7 @@ clients:
 - url: http://127.0.0.1:{port}/loki/api/v1/push
   batchwait: 100ms
   backoff_config: {{min_period: 20ms, max_period: 200ms, max_retries: {retries}}}
+  {client}
 scrape_configs:
 - job_name: test
   static_configs:
@@ -26,14 +29,14 @@ scrape_configs:
 
 
 class Promtail(lib.Process):
-    def __init__(self, port, wal="", retries=1000):
+    def __init__(self, port, wal="", retries=1000, client=""):
         super().__init__()
         os.mkdir(os.path.join(self.folder, "logs"))
         self.http = lib.free_port()
         self.config = os.path.join(self.folder, "promtail.yaml")
         with open(self.config, "w") as f:
             f.write(CONFIG.format(dir=self.folder, port=port, http=self.http, wal=wal,
-                                  retries=retries))
+                                  retries=retries, client=client))
 
     def command(self):
         return [os.path.join(lib.BIN, "promtail"), "-config.file=" + self.config]
@@ -203,6 +206,45 @@ class PromtailTest(unittest.TestCase):
             f.write(f'positions:\n  {promtail.folder}/logs/a.log: "0"\n')
         promtail.start()
         lib.wait_until(lambda: self.sink.report()[0][1] == (10, 10), what="the same lines again")
+
+    def test_fetches_oauth2_tokens(self):
+        seen = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                auth = self.headers.get("Authorization", "")
+                seen.append((self.path, auth, body if self.path == "/token" else b""))
+                answer = b"{}"
+                if self.path == "/token":
+                    answer = b'{"access_token": "tok%d", "expires_in": 3600}' % len(seen)
+                self.send_response(401 if len(seen) == 2 else 200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *args):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            port = server.server_address[1]
+            self.promtail = promtail = Promtail(port, client="oauth2: {client_id: me, "
+                "client_secret: hush, scopes: [a, b], endpoint_params: {x: y z}, "
+                f"token_url: 'http://127.0.0.1:{port}/token'}}")
+            promtail.append("a.log", "one\n")
+            promtail.start()
+            lib.wait_until(lambda: len(seen) >= 2, what="a token and a push")
+            basic = "Basic " + base64.b64encode(b"me:hush").decode()
+            self.assertEqual(seen[0], ("/token", basic,
+                b"grant_type=client_credentials&scope=a+b&x=y%20z"))
+            self.assertEqual(seen[1][:2], ("/loki/api/v1/push", "Bearer tok1"))
+            promtail.append("a.log", "two\n")  # the 401 cost the first push, and the token
+            lib.wait_until(lambda: len(seen) >= 4, what="another token")
+            self.assertEqual([s[1] for s in seen[2:4]], [basic, "Bearer tok3"])
+        finally:
+            server.shutdown()
 
     def test_torture(self):
         args = argparse.Namespace(bin_dir=lib.BIN, seconds=12, files=40, rate=1.0, rotate_ms=1000,
