@@ -29,8 +29,8 @@ def numbers(loge):
     return [int(line.split(" ", 1)[0]) for _, line in found]
 
 
-def restart(loge, config=None):
-    again = Loge(folder=loge.folder, config=loge.config if config is None else config)
+def restart(loge):
+    again = Loge(folder=loge.folder, config=loge.config)
     return again.start()
 
 
@@ -167,6 +167,7 @@ class Disk(Folder):
         ballast = os.path.join(data, "ballast")
         loge = Loge(folder=self.folder, config="limits_config: {ingestion_rate_mb: 1000,"
                     " ingestion_burst_size_mb: 1000, per_stream_rate_limit: 1GB}\n").start()
+        self.addCleanup(lambda: loge.is_running() and loge.kill())
         good = set()
         for n in range(20):
             self.assertEqual(push(loge, n), 204)
