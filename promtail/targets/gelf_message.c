@@ -22,7 +22,8 @@ static int compare_fields(const void *a, const void *b)
 static size_t sort_fields(struct gelf_field *items, size_t n)
 {
     if (n > 0)
-        qsort(items, n, sizeof *items, compare_fields);
+        if (n > 0)
+            qsort(items, n, sizeof *items, compare_fields);
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
         if (kept > 0 && str_eq(items[kept - 1].name, items[i].name))

@@ -2,5 +2,6 @@
 #include "promtail/targets/all.h"
 
 const struct target_ops *const target_registry[] = {
-    &target_file, &target_syslog, &target_push, &target_gelf, &target_docker, &target_kafka, NULL,
+    &target_file,   &target_syslog, &target_push,    &target_gelf,
+    &target_docker, &target_kafka,  &target_journal, NULL,
 };
