@@ -3,6 +3,7 @@
 #include "base/civil.h"
 #include "base/clock.h"
 #include "base/gotime.h"
+#include "base/mem.h"
 
 /* n digits at s.ptr + at; -1 if they are not all there. */
 static int number(str s, size_t at, size_t n)
@@ -44,30 +45,45 @@ static bool parse_zone(str s, size_t at, int64_t *ret_s)
 /* Digits beyond the ninth are dropped. */
 static size_t parse_fraction(str s, size_t at, int64_t *ret_ns)
 {
-    int64_t scale = NS_PER_S;
+    static const int64_t units[] = {1000000000, 100000000, 10000000, 1000000, 100000,
+                                    10000,      1000,      100,      10,      1};
+    int64_t v = 0;
+    size_t n = 0, from = at + 1;
     *ret_ns = 0;
-    if ((!is_at(s, at, '.') && !is_at(s, at, ',')) || number(s, at + 1, 1) < 0)
+    if ((!is_at(s, at, '.') && !is_at(s, at, ',')) || number(s, from, 1) < 0)
         return at;
-    for (at++; number(s, at, 1) >= 0; at++) {
-        scale /= 10;
-        *ret_ns += number(s, at, 1) * scale;
-    }
+    for (at = from; at < s.len && s.ptr[at] >= '0' && s.ptr[at] <= '9'; at++)
+        if (n + 1 < ARRAY_LEN(units)) {
+            v = v * 10 + (s.ptr[at] - '0');
+            n++;
+        }
+    *ret_ns = v * units[n];
     return at;
 }
+
+/* Two digits; negative if they are not there. */
+static int two(const char *p)
+{
+    unsigned a = (unsigned)(unsigned char)p[0] - '0', b = (unsigned)(unsigned char)p[1] - '0';
+    return a > 9 || b > 9 ? -1000 : (int)(a * 10 + b);
+}
+
+#define DATE_TIME_LEN 19 /* 2006-01-02T15:04:05 */
 
 /* The spelling nearly all times have. */
 static bool parse_strict(str s, int64_t *ret_s, int64_t *ret_fraction_ns)
 {
-    int year = number(s, 0, 4), month = number(s, 5, 2), day = number(s, 8, 2);
-    int hour = number(s, 11, 2), minute = number(s, 14, 2), second = number(s, 17, 2);
-    if (!is_at(s, 4, '-') || !is_at(s, 7, '-') || !is_at(s, 10, 'T') || !is_at(s, 13, ':') ||
-        !is_at(s, 16, ':'))
+    const char *p = s.ptr;
+    if (s.len < DATE_TIME_LEN || p[4] != '-' || p[7] != '-' || p[10] != 'T' || p[13] != ':' ||
+        p[16] != ':')
         return false;
+    int year = two(p) * 100 + two(p + 2), month = two(p + 5), day = two(p + 8);
+    int hour = two(p + 11), minute = two(p + 14), second = two(p + 17);
     if (year < 0 || month < 1 || month > 12 || day < 1 || day > civil_month_days(year, month) ||
         hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59)
         return false;
     int64_t zone;
-    size_t at = parse_fraction(s, 19, ret_fraction_ns);
+    size_t at = parse_fraction(s, DATE_TIME_LEN, ret_fraction_ns);
     if (!parse_zone(s, at, &zone))
         return false;
     *ret_s = civil_to_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - zone;

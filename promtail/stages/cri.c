@@ -69,35 +69,41 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
 struct cri_line {
     str time, flags, content;
     int stream;
+    bool has_ts; /* the time could be read */
+    int64_t ts_ns;
 };
 
-static bool is_space(char c)
+static bool has_space(str s)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r';
+    for (size_t i = 0; i < s.len; i++)
+        if (s.ptr[i] == ' ' || (s.ptr[i] >= '\t' && s.ptr[i] <= '\r' && s.ptr[i] != '\v'))
+            return true;
+    return false;
 }
 
-/* A run of non-blanks (at least one) with a blank behind it, taken off the front. */
+/* What stands before the first blank (at least one byte), taken off the front. */
 static bool take_word(str *rest, str *ret)
 {
-    size_t n = 0;
-    while (n < rest->len && !is_space(rest->ptr[n]))
-        n++;
-    if (n == 0 || n == rest->len || rest->ptr[n] != ' ')
+    const char *blank = rest->len > 0 ? memchr(rest->ptr, ' ', rest->len) : NULL;
+    if (blank == NULL || blank == rest->ptr)
         return false;
+    size_t n = (size_t)(blank - rest->ptr);
     *ret = str_sub(*rest, 0, n);
     *rest = str_from(*rest, n + 1);
     return true;
 }
 
+/* Words hold no other white space either; in a time that could be read there is none. */
 static bool split(str line, struct cri_line *ret)
 {
     str rest = line, stream;
     if (!take_word(&rest, &ret->time) || !take_word(&rest, &stream))
         return false;
     ret->stream = str_eq(stream, stream_names[STDOUT]) ? STDOUT : STDERR;
-    if (!str_eq(stream, stream_names[ret->stream]))
+    if (!str_eq(stream, stream_names[ret->stream]) || !take_word(&rest, &ret->flags))
         return false;
-    if (!take_word(&rest, &ret->flags))
+    ret->has_ts = rfc3339_parse(ret->time, &ret->ts_ns);
+    if ((!ret->has_ts && has_space(ret->time)) || has_space(ret->flags))
         return false;
     ret->content = rest;
     return true;
@@ -205,10 +211,12 @@ static void take(struct cri_stage *s, struct record *r, const struct cri_line *l
         extract(r, line);
     label_list_set_hashed(&r->labels, r->arena, STR("stream"), stream_names[line->stream],
                           s->hashes[line->stream]);
-    if (rfc3339_parse(line->time, &r->ts_ns))
+    if (line->has_ts) {
+        r->ts_ns = line->ts_ns;
         fudge_remember(&s->fudge, r);
-    else
+    } else {
         fudge_apply(&s->fudge, r);
+    }
     r->line = line->content;
 }
 
