@@ -50,7 +50,8 @@ static bool process(struct stage *base, struct record *r)
     (void)r;
     struct sampling_stage *s = (struct sampling_stage *)base;
     /* Never 0, so that rate 0 lets nothing through. */
-    if (MAX(next_random(s), 1) <= s->boundary)
+    uint64_t drawn = next_random(s); /* MAX looks at its arguments twice */
+    if (MAX(drawn, 1) <= s->boundary)
         return true;
     pipeline_count_drop(s->reason);
     return false;

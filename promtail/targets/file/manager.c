@@ -407,7 +407,13 @@ static void on_settle(void *arg)
 
 static void on_sync(void *arg)
 {
-    scan_all(arg);
+    struct file_manager *m = arg;
+    scan_all(m);
+    size_t at = 0, i;
+    void *target, *tail;
+    while (strmap_next(&m->targets, &at, NULL, &target))
+        for (i = 0; strmap_next(&((struct file_target *)target)->tails, &i, NULL, &tail);)
+            tail_tell_position(tail);
 }
 
 static bool is_watched(const struct file_manager *m, const struct tail *t)

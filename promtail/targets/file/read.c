@@ -93,10 +93,8 @@ static void note_progress(struct generation *g)
 {
     struct tail *t = g->tail;
     g->last_read_mono_ns = g->quiet_since_mono_ns = clock_mono_ns();
-    if (g->is_current) {
-        metric_set(t->metrics->bytes, (double)g->offset);
+    if (g->is_current)
         metric_set(t->metrics->size, (double)MAX(g->size, g->offset));
-    }
 }
 
 /* Reads until at least one whole line is there, the file's end, or the longest line. */

@@ -422,6 +422,11 @@ bool tail_check(struct tail *t)
     return t->first != NULL || t->is_there;
 }
 
+void tail_tell_position(const struct tail *t)
+{
+    metric_set(t->metrics->bytes, (double)tail_position(t));
+}
+
 bool tail_is_reading(const struct tail *t)
 {
     return t->first != NULL;

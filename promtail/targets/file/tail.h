@@ -76,6 +76,8 @@ bool tail_check(struct tail *t);
 void tail_on_event(struct tail *t);
 bool tail_is_reading(const struct tail *t); /* has an open generation */
 int64_t tail_position(const struct tail *t);
+/* Sets promtail_read_bytes_total; now and then is enough, as Promtail does. */
+void tail_tell_position(const struct tail *t);
 
 /* For the pool. */
 bool generation_is_held_up(const struct generation *g);
