@@ -2,6 +2,8 @@
 /* LogQL: whatever parses can be printed; what was printed parses again, unless Loki's spelling
  * cannot carry it, and then gives the same text and the same tree.  Also the expressions of json,
  * logfmt and pattern. */
+#include <math.h>
+
 #include "base/mem.h"
 #include "logql/check.h"
 #include "logql/jsonexpr.h"
@@ -13,9 +15,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Infinities and NaN have no spelling; nor has minus zero, whose "-0" is lexed as a duration. */
 static bool is_finite(double v)
 {
-    return v - v == 0;
+    return v - v == 0 && !(v == 0 && signbit(v));
 }
 
 /* The lexer lets any character pass as a name, which then means something else beside others. */
