@@ -17,16 +17,18 @@ static int compile_one(struct stage_build *b, const struct yaml_node *node, stru
 {
     if (node->kind != YAML_MAP)
         return error_set(err, E_PARSE,
-                         "line %d: invalid YAML config, make sure each stage of your "
-                         "pipeline is a YAML object (must end with a `:`)",
-                         node->line);
+                         "line %d: invalid YAML config, make sure each stage of your pipeline is a "
+                         "YAML object (must end with a `:`), check stage `- %.*s`",
+                         node->line, STR_ARG(node->text));
     if (node->n != 1)
         return error_set(err, E_PARSE, "line %d: pipeline stage must contain only one key",
                          node->line);
     str name = node->keys[0]->text;
     const struct stage_ops *ops = find_stage(name);
     if (ops == NULL)
-        return error_set(err, E_PARSE, "Unknown stage type: %.*s", STR_ARG(name));
+        return error_set(err, E_PARSE,
+                         "line %d: invalid %.*s stage config: Unknown stage type: %.*s", node->line,
+                         STR_ARG(name), STR_ARG(name));
     struct error why = {0};
     int rc = ops->compile(b, node->items[0], ret, &why);
     if (rc != 0)
@@ -49,6 +51,8 @@ int stage_chain_compile(struct stage_build *b, const struct yaml_node *list,
     struct stage **last = &chain->first;
     for (size_t i = 0; i < list->n; i++) {
         struct stage *s = NULL;
+        if (list->items[i]->kind == YAML_MAP && list->items[i]->n == 0)
+            continue; /* `- {}` is no stage */
         int rc = compile_one(b, list->items[i], &s, err);
         if (rc != 0)
             return rc;
