@@ -104,7 +104,8 @@ int positions_load(struct positions *p, const struct positions_config *config, s
     struct stat st;
     if (rc != 0) {
         bool is_dir = stat(config->filename, &st) == 0 && S_ISDIR(st.st_mode);
-        error_set(err, rc, is_dir ? "read %s: is a directory" : "%s: %s", config->filename, why.text);
+        error_set(err, rc, is_dir ? "read %s: is a directory" : "%s: %s", config->filename,
+                  why.text);
         goto out;
     }
     if (is_damaged(buf_str(&text))) {

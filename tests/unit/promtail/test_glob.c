@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "promtail/targets/file/glob.h"
+#include "tests/support/temp_dir.h"
 
 Test(promtail_glob, matches_as_doublestar_does)
 {
@@ -42,7 +43,7 @@ Test(promtail_glob, matches_as_doublestar_does)
                      "%s against %s", cases[i].pattern, cases[i].path);
 }
 
-static char dir[64];
+static char dir[TEMP_DIR_MAX];
 
 static void touch(const char *name)
 {
@@ -75,8 +76,7 @@ static size_t count(const char *pattern)
 
 Test(promtail_glob, finds_what_is_there)
 {
-    snprintf(dir, sizeof dir, "/tmp/test-glob-XXXXXX");
-    cr_assert_not_null(mkdtemp(dir));
+    cr_assert(temp_dir_make(dir));
     make_dir("d");
     make_dir("d/e");
     touch("a.log");
@@ -91,7 +91,5 @@ Test(promtail_glob, finds_what_is_there)
     cr_expect_eq(count("odd[1].log"), 1, "the name of a file is that file");
     cr_expect_eq(count("nothing"), 0);
     cr_expect_eq(count("*/e/*"), 1);
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", dir);
-    cr_assert_eq(system(command), 0);
+    cr_assert(temp_dir_remove(dir));
 }

@@ -6,8 +6,9 @@
 
 #include "base/mem.h"
 #include "promtail/targets/file/ident.h"
+#include "tests/support/temp_dir.h"
 
-static char dir[64];
+static char dir[TEMP_DIR_MAX];
 
 static const char *in_dir(const char *name)
 {
@@ -18,15 +19,12 @@ static const char *in_dir(const char *name)
 
 static void set_up(void)
 {
-    snprintf(dir, sizeof dir, "/tmp/test-ident-XXXXXX");
-    cr_assert_not_null(mkdtemp(dir));
+    cr_assert(temp_dir_make(dir));
 }
 
 static void tear_down(void)
 {
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", dir);
-    cr_assert_eq(system(command), 0);
+    cr_assert(temp_dir_remove(dir));
 }
 
 TestSuite(promtail_ident, .init = set_up, .fini = tear_down);
