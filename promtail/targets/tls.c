@@ -124,9 +124,10 @@ int tls_conn_feed(struct tls_conn *c, str bytes, struct buf *plain, struct buf *
             continue;
         }
         int why = SSL_get_error(c->ssl, n);
-        if (why == SSL_ERROR_ZERO_RETURN)
+        if (why == SSL_ERROR_ZERO_RETURN) {
+            SSL_shutdown(c->ssl); /* answers the peer's close_notify */
             rc = E_EOF;
-        else if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)
+        } else if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)
             rc = fail(err, "TLS");
         break;
     }

@@ -16,7 +16,8 @@ static void take(str bytes)
         gelf_message_print(&m, &out);
         struct gelf_message again;
         ASSERT(gelf_message_read(buf_str(&out), &a, &again, NULL) == 0);
-        ASSERT(again.n_extra == m.n_extra && again.level == m.level);
+        /* Names that are not UTF-8 may become one. */
+        ASSERT(again.n_extra <= m.n_extra && again.level == m.level);
     }
     buf_deinit(&out);
     arena_deinit(&a);

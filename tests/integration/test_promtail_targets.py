@@ -1,0 +1,208 @@
+"""promtail's network targets and discovery against peers of our own making, into a real server."""
+import gzip
+import http.server
+import json
+import os
+import socket
+import socketserver
+import ssl
+import struct
+import subprocess
+import threading
+import time
+import unittest
+
+import lib
+
+HEAD = """\
+server: {disable: true}
+positions: {filename: '${DIR}/positions.yaml', sync_period: 200ms}
+clients: [{url: '${PUSH_URL}', batchwait: 50ms}]
+scrape_configs:
+"""
+
+
+def lines(loge, selector):
+    now = time.time_ns()
+    return sorted(line for _, line in loge.lines(selector, now - 3600 * 10**9, now + 60 * 10**9))
+
+
+class Targets(unittest.TestCase):
+    def setUp(self):
+        self.loge = lib.Loge().start()
+        self.addCleanup(self.loge.__exit__, None, None, None)
+
+    def promtail(self, jobs, folder=None):
+        p = lib.Promtail(HEAD + jobs, self.loge.url + "/loki/api/v1/push", folder)
+        p.start()
+        self.addCleanup(p.__exit__, None, None, None)
+        return p
+
+    def expect(self, selector, want):
+        try:
+            lib.wait_until(lambda: lines(self.loge, selector) == sorted(want), 10)
+        except AssertionError:
+            self.assertEqual(lines(self.loge, selector), sorted(want))
+
+    def connect(self, port):
+        def attempt():
+            try:
+                return socket.create_connection(("127.0.0.1", port), 5)
+            except OSError:
+                return None
+        return lib.wait_until(attempt, 10, "the listener")
+
+    def certificates(self, folder):
+        """A CA with a server's and a client's certificate."""
+        def openssl(*arguments):
+            subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out",
+                "ca.pem", "-subj", "/CN=test ca", "-days", "2")
+        for name in ("server", "client"):
+            openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", name + ".key", "-out",
+                    name + ".csr", "-subj", "/CN=" + name)
+            openssl("x509", "-req", "-in", name + ".csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+                    "-CAcreateserial", "-out", name + ".pem", "-days", "2")
+
+    def test_syslog_over_tls_wants_a_certificate_of_the_ca(self):
+        port = lib.free_port()
+        p = lib.Promtail(HEAD + f"""\
+- job_name: tls
+  syslog:
+    listen_address: 127.0.0.1:{port}
+    labels: {{job: tls}}
+    tls_config: {{cert_file: '${{DIR}}/server.pem', key_file: '${{DIR}}/server.key', ca_file: '${{DIR}}/ca.pem'}}
+""", self.loge.url + "/loki/api/v1/push")
+        self.certificates(p.folder)
+        p.start()
+        self.addCleanup(p.__exit__, None, None, None)
+        context = ssl.create_default_context(cafile=p.folder + "/ca.pem")
+        context.check_hostname = False
+        with self.assertRaises((ssl.SSLError, OSError)):
+            with context.wrap_socket(self.connect(port)) as s:
+                s.sendall(b"<13>1 - h a - - - no certificate\n")
+                s.recv(1)
+                raise OSError("closed")  # TLS 1.3: the refusal comes with the first read
+        context.load_cert_chain(p.folder + "/client.pem", p.folder + "/client.key")
+        big = "x" * 300_000  # over many TLS records
+        with context.wrap_socket(self.connect(port)) as s:
+            s.sendall(b"<13>1 - h a - - - one\n<13>1 - h a - - - " + big.encode()[:200_000] + b"\n")
+            s.sendall(b"<13>1 - h a - - - last\n")
+            s.unwrap()
+        self.expect('{job="tls"}', ["one", big[:200_000], "last"])
+
+    def test_syslog_over_a_unix_socket(self):
+        p = self.promtail("""\
+- job_name: unix
+  syslog: {listen_address: '${DIR}/log.sock', listen_protocol: unix, syslog_format: rfc3164, labels: {job: unix}}
+""")
+        path = p.folder + "/log.sock"
+        lib.wait_until(lambda: os.path.exists(path), 10, path)
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(path)
+            s.sendall(b"<34>Oct 11 22:14:15 box su[1]: one\n<34>Oct 11 22:14:15 box su[1]: two\n")
+        self.expect('{job="unix"}', ["one", "two"])
+        p.stop()
+        self.assertFalse(os.path.exists(path))
+
+    def test_gelf_over_tcp_and_gzip_over_udp(self):
+        tcp, udp = lib.free_port(), lib.free_port()
+        self.promtail(f"""\
+- job_name: tcp
+  pipeline_stages: [{{json: {{expressions: {{m: short_message}}}}}}, {{output: {{source: m}}}}]
+  gelf: {{listen_address: '127.0.0.1:{tcp}', listen_protocol: tcp, labels: {{job: gelf}}}}
+- job_name: udp
+  pipeline_stages: [{{json: {{expressions: {{m: short_message}}}}}}, {{output: {{source: m}}}}]
+  gelf: {{listen_address: '127.0.0.1:{udp}', labels: {{job: gelf}}}}
+""")
+        with self.connect(tcp) as s:
+            s.sendall(b'{"version":"1.1","host":"h","short_mess')
+            time.sleep(0.1)
+            s.sendall(b'age":"one"}\0{"host":"h","short_message":"two"}\0{"bro')
+        packed = gzip.compress(b'{"host":"h","short_message":"three"}')
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.sendto(packed, ("127.0.0.1", udp))
+        self.expect('{job="gelf"}', ["one", "two", "three"])
+
+    def test_docker_containers_are_followed_and_taken_up_again(self):
+        daemon = FakeDaemon(self)
+        jobs = f"""\
+- job_name: docker
+  docker_sd_configs: [{{host: 'unix://{daemon.path}', refresh_interval: 200ms}}]
+  relabel_configs:
+  - {{source_labels: [__meta_docker_container_name], regex: '/(.*)', target_label: container}}
+  - {{source_labels: [__meta_docker_container_log_stream], target_label: stream}}
+"""
+        p = self.promtail(jobs)
+        self.expect('{container="web",stream="stdout"}', ["line 1"])
+        self.expect('{container="web",stream="stderr"}', ["line 2"])
+        p.stop()
+        daemon.n = 4  # two more since
+        self.promtail(jobs, p.folder)
+        self.expect('{container="web"}', ["line 1", "line 2", "line 3", "line 4"])
+        self.assertTrue(any(f"since={daemon.start + 2}.000000001" in path for path in daemon.paths))
+
+
+class FakeDaemon:
+    """Enough of a Docker daemon: one container whose log has `n` lines, one a second."""
+
+    def __init__(self, test):
+        self.n = 2
+        self.start = int(time.time()) - 60
+        self.paths = []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *arguments):
+                pass
+
+            def answer(self, document):
+                body = json.dumps(document).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_GET(self):
+                outer.paths.append(self.path)
+                if self.path.startswith("/containers/json"):
+                    self.answer([{"Id": "c0ffee", "Names": ["/web"], "HostConfig": {"NetworkMode": "b"},
+                                  "NetworkSettings": {"Networks": {"b": {"IPAddress": "10.0.0.9"}}}}])
+                elif self.path.startswith("/containers/c0ffee/logs"):
+                    self.logs(float(self.path.split("since=")[1]))
+                elif self.path.startswith("/containers/c0ffee/json"):
+                    self.answer({"Config": {"Tty": False}})
+                else:
+                    self.answer([])
+
+            def logs(self, since):
+                self.send_response(200)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for i in range(1, outer.n + 1):
+                    if outer.start + i < since:
+                        continue
+                    text = time.strftime("%Y-%m-%dT%H:%M:%S.000000000Z ", time.gmtime(outer.start + i))
+                    line = f"{text}line {i}\n".encode()
+                    frame = struct.pack(">BxxxI", 1 + (i + 1) % 2, len(line)) + line
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(frame), frame))
+                    self.wfile.flush()
+                time.sleep(30)
+
+        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+            daemon_threads = True
+
+            def get_request(self):
+                return super().get_request()[0], ("docker", 0)
+
+        self.path = test.loge.folder + "/docker.sock"
+        self.server = Server(self.path, Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        test.addCleanup(self.server.server_close)
+        test.addCleanup(self.server.shutdown)
+
+
+if __name__ == "__main__":
+    unittest.main()
