@@ -25,8 +25,8 @@ Test(promtail_stage_metrics, counts_sets_and_observes)
             "    level: {type: Gauge, source: num, config: {action: set}}\n"
             "    took: {type: Histogram, source: num, config: {buckets: [-1, 0, 2.5]}}\n");
     cr_assert_eq(p.rc, 0, "%s", p.err.text);
-    pipe_put_lines(&p,
-                   "{\"num\":1,\"k\":\"a\"}\n{\"num\":\"2s\",\"k\":\"a\"}\n{\"num\":\"x\",\"k\":\"b\"}");
+    pipe_put_lines(
+        &p, "{\"num\":1,\"k\":\"a\"}\n{\"num\":\"2s\",\"k\":\"a\"}\n{\"num\":\"x\",\"k\":\"b\"}");
     check_page("# HELP promtail_custom_lines all\n# TYPE promtail_custom_lines counter\n", true);
     check_page("promtail_custom_lines{job=\"test\",k=\"a\"} 2\n", true);
     check_page("promtail_custom_lines{job=\"test\",k=\"b\"} 1\n", true);

@@ -75,6 +75,14 @@ Test(promtail_stage_template, makes_values)
         {"- template: {source: v, template: '{{ range $k, $x := . }}{{ $k }}={{ $x }};{{ end "
          "}}'}" SHOW("v"),
          "x", "{} Entry=x;job=test;\n"},
+        {"- template: {source: v, template: '{{ semver .Entry }} {{ (semver .Entry).Minor }} "
+         "{{ semverCompare \"^1.1 || ~3.0.1\" .Entry }} {{ semverCompare \">=1.2, <2\" .Entry "
+         "}}'}" SHOW("v"),
+         "v1.2\n3.0.2-rc.1+b\n3.0.2\nnone",
+         "{} 1.2.0 2 true true\n{} 3.0.2-rc.1+b 0 false false\n{} 3.0.2 0 true false\n{} none\n"},
+        {"- template: {source: v, template: '{{ randAlphaNum 7 | len }} {{ uuidv4 | len }} {{ "
+         "randInt 3 4 }} {{ shuffle \"aa\" }}'}" SHOW("v"),
+         "x", "{} 7 36 3 aa\n"},
     };
     PIPE_CHECK_ALL(cases);
 }
