@@ -1,4 +1,5 @@
 """promtail's network targets and discovery against peers of our own making, into a real server."""
+import base64
 import gzip
 import http.server
 import json
@@ -141,6 +142,122 @@ class Targets(unittest.TestCase):
         self.promtail(jobs, p.folder)
         self.expect('{container="web"}', ["line 1", "line 2", "line 3", "line 4"])
         self.assertTrue(any(f"since={daemon.start + 2}.000000001" in path for path in daemon.paths))
+
+    def test_kubernetes_by_kubeconfig_with_certificates_and_a_token_that_changes(self):
+        p = lib.Promtail(HEAD + """\
+- job_name: k8s
+  kubernetes_sd_configs: [{role: pod, kubeconfig_file: '${DIR}/kubeconfig'}]
+  relabel_configs:
+  - {source_labels: [__meta_kubernetes_pod_name], target_label: pod}
+  - {target_label: __path__, replacement: '${DIR}/pod.log'}
+""", self.loge.url + "/loki/api/v1/push")
+        self.certificates(p.folder)
+        api = FakeApi(self, p.folder)
+
+        def data(name):
+            with open(os.path.join(p.folder, name), "rb") as f:
+                return base64.b64encode(f.read()).decode()
+        with open(p.folder + "/kubeconfig", "w") as f:
+            f.write(f"""\
+current-context: c
+contexts: [{{name: c, context: {{cluster: k, user: u}}}}]
+clusters: [{{name: k, cluster: {{server: 'https://127.0.0.1:{api.port}', tls-server-name: server, certificate-authority-data: {data("ca.pem")}}}}}]
+users: [{{name: u, user: {{client-certificate-data: {data("client.pem")}, client-key-data: {data("client.key")}, tokenFile: token}}}}]
+""")
+        with open(p.folder + "/token", "w") as f:
+            f.write("first")
+        with open(p.folder + "/pod.log", "w") as f:
+            f.write("hello\n")
+        p.start()
+        self.addCleanup(p.__exit__, None, None, None)
+        self.expect('{pod="web"}', ["hello"])
+        with open(p.folder + "/token", "w") as f:
+            f.write("second")
+        lib.wait_until(lambda: "Bearer second" in api.tokens, 10, "the new token")
+        self.assertEqual(api.tokens[0], "Bearer first")
+
+    def test_the_journal_is_followed_from_the_saved_cursor_on(self):
+        tool = find_journal_remote()
+        p = lib.Promtail(HEAD + """\
+- job_name: journal
+  journal: {path: '${DIR}/journal', labels: {job: journal}, matches: _SYSTEMD_UNIT=x.service}
+  relabel_configs: [{source_labels: [__journal_priority_keyword], target_label: level}]
+""", self.loge.url + "/loki/api/v1/push")
+        os.mkdir(p.folder + "/journal")
+
+        def write(name, *messages):
+            text = ""
+            for i, (message, unit) in enumerate(messages):
+                text += (f"__REALTIME_TIMESTAMP={time.time_ns() // 1000 + i}\n"
+                         f"__MONOTONIC_TIMESTAMP={time.monotonic_ns() // 1000 + i}\n"
+                         f"_BOOT_ID={'a' * 32}\nMESSAGE={message}\nPRIORITY=4\n"
+                         f"_SYSTEMD_UNIT={unit}\n\n")
+            subprocess.run([tool[0], "-o", f"{p.folder}/journal/{name}.journal", "-"], check=True,
+                           input=text.encode(), capture_output=True, env=tool[1])
+        write("a", ("one", "x.service"), ("other", "y.service"), ("two", "x.service"))
+        p.start()
+        self.addCleanup(p.__exit__, None, None, None)
+        self.expect('{job="journal",level="warning"}', ["one", "two"])
+        write("b", ("three", "x.service"))  # while it runs
+        self.expect('{job="journal"}', ["one", "two", "three"])
+        p.stop()
+        write("c", ("four", "x.service"))  # while it does not
+        p.start()
+        self.expect('{job="journal"}', ["one", "two", "three", "four"])
+        with open(p.folder + "/positions.yaml") as f:
+            self.assertIn("cursor-journal:", f.read())
+
+
+def find_journal_remote():
+    """(program, environment) of systemd-journal-remote, which writes journal files."""
+    peers = os.path.join(lib.ROOT, "build/peers/jr")
+    for root in ("/", peers):
+        path = os.path.join(root, "lib/systemd/systemd-journal-remote")
+        if os.path.exists(path):
+            libraries = "lib/x86_64-linux-gnu"
+            return path, dict(os.environ, LD_LIBRARY_PATH=":".join(
+                os.path.join(root, *up, libraries) for up in ((), ("usr",))))
+    raise unittest.SkipTest("no systemd-journal-remote to write a journal with")
+
+
+class FakeApi:
+    """A Kubernetes API over TLS with one pod; its watches last half a second."""
+
+    def __init__(self, test, folder):
+        self.tokens = []
+        outer = self
+        pod = {"metadata": {"name": "web", "namespace": "n", "resourceVersion": "5"},
+               "spec": {"containers": [{"name": "c"}]}, "status": {"podIP": "10.0.0.1"}}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *arguments):
+                pass
+
+            def do_GET(self):
+                outer.tokens.append(self.headers.get("Authorization"))
+                is_watch = "watch=1" in self.path
+                if is_watch:
+                    time.sleep(0.5)
+                body = b"" if is_watch else json.dumps(
+                    {"metadata": {"resourceVersion": "7"}, "items": [pod]}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder + "/server.pem", folder + "/server.key")
+        context.load_verify_locations(folder + "/ca.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        test.addCleanup(self.server.server_close)
+        test.addCleanup(self.server.shutdown)
 
 
 class FakeDaemon:
