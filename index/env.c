@@ -10,14 +10,21 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "index/mapping.h"
 
 #define ENV_DBS_MAX     8
 #define ENV_READERS_MAX 1024 /* selections open at once over one table */
 /* A cache line a reader, and some for what stands before them. */
 #define LOCK_FILE_BYTES (ENV_READERS_MAX * 64 + 4096)
 
+/* LMDB follows the 16-bit places and sizes of a page unchecked.  On a spoilt page they lead up to
+ * this far past its end; where the file had no bytes there, that would be a SIGBUS.  So the file is
+ * kept longer than its last page by this much (a hole: it takes no space on the disk). */
+#define SLACK_BYTES ((uint64_t)256 << 10)
+
 struct env {
     MDB_env *mdb;
+    const char *map; /* where the file lies in memory; NULL: not known */
     char *data_path;
     size_t map_bytes;
     pthread_mutex_t lock; /* guards readers and is_growing */
@@ -80,6 +87,33 @@ static int check_length(const struct env *e, struct error *err)
     return 0;
 }
 
+/* Only within a write transaction: nobody else may lengthen the file meanwhile. */
+static int keep_slack(struct env *e)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    int fd;
+    if (mdb_env_info(e->mdb, &info) != 0 || mdb_env_stat(e->mdb, &stat) != 0 ||
+        mdb_env_get_fd(e->mdb, &fd) != 0)
+        return E_INTERNAL;
+    uint64_t want = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize + SLACK_BYTES;
+    if (env_file_bytes(e) >= want)
+        return 0;
+    /* Twice as much, so that not every write has to. */
+    return ftruncate(fd, (off_t)(want + SLACK_BYTES)) == 0 ? 0 : status_from_errno(errno);
+}
+
+static void find_map(struct env *e)
+{
+    int fd;
+    e->map = mdb_env_get_fd(e->mdb, &fd) == 0 ? mapping_of_file(fd) : NULL;
+}
+
+str env_bytes(const struct env *e)
+{
+    return e->map == NULL ? (str){NULL, 0} : str_make(e->map, env_file_bytes(e));
+}
+
 /* LMDB maps its reader table and writes to it; where the disk has no block for it that is a SIGBUS.
  * So the blocks are taken before, and a full disk is an error like any other. */
 static int reserve_lock_file(const char *dir)
@@ -138,6 +172,7 @@ int env_open(const char *dir, bool create, size_t map_bytes, struct env **ret, s
         env_close(e);
         return code;
     }
+    find_map(e);
     *ret = e;
     return 0;
 }
@@ -201,6 +236,7 @@ static int grow(struct env *e)
     int code = mdb_env_set_mapsize(e->mdb, e->map_bytes * 2);
     if (code == 0)
         e->map_bytes *= 2;
+    find_map(e);
     e->is_growing = false;
     pthread_cond_broadcast(&e->idle);
     pthread_mutex_unlock(&e->lock);
@@ -213,7 +249,9 @@ static int write_once(struct env *e, int (*body)(MDB_txn *txn, void *arg), void 
     int code = env_code(mdb_txn_begin(e->mdb, NULL, 0, &txn));
     if (code != 0)
         return code;
-    code = body(txn, arg);
+    code = keep_slack(e);
+    if (code == 0)
+        code = body(txn, arg);
     if (code != 0) {
         mdb_txn_abort(txn);
         return code;

@@ -36,5 +36,9 @@ int env_write(struct env *e, int (*body)(MDB_txn *txn, void *arg), void *arg);
 #define ENV_E_MAP_FULL (-1000) /* seen by env_write alone */
 int env_code(int mdb_code);
 
+/* The bytes of the data file in memory, as long as it is now: what LMDB points at has to lie in
+ * them.  ptr NULL: the kernel does not say where they are.  Valid while a transaction is open. */
+str env_bytes(const struct env *e);
+
 /* Size of the data file in bytes. */
 uint64_t env_file_bytes(const struct env *e);

@@ -14,6 +14,8 @@ struct table {
 struct table_reader {
     struct table *table;
     MDB_txn *txn;
+    str bytes;        /* env_bytes() when it began */
+    size_t n_corrupt; /* streams, chunks and keys that were left out */
 };
 
 static inline MDB_val mdb_of_str(str s)
@@ -30,6 +32,12 @@ static inline str str_of_mdb(MDB_val v)
 {
     return str_make(v.mv_data, v.mv_size);
 }
+
+/* Keys and values are only handed out if they lie in the file, and keys if they are no longer than
+ * keys are: a spoilt page may say anything.  The codes are LMDB's; MDB_CORRUPTED: they do not. */
+int reader_get(struct table_reader *r, MDB_dbi dbi, const struct key *k, str *ret);
+int reader_move(struct table_reader *r, MDB_cursor *cursor, MDB_val *key, MDB_val *value,
+                MDB_cursor_op op);
 
 /* Labels as bytes: uvarint count, then names and values, each with a uvarint length. */
 bool series_put_labels(struct buf *out, const struct labels *ls);

@@ -45,11 +45,12 @@ static void prints_intersect(struct prints *p, const struct prints *with)
 }
 
 /* All duplicates of the key the cursor stands on, a page at a time. */
-static int take_postings(MDB_cursor *cursor, MDB_val first, struct prints *into)
+static int take_postings(struct table_reader *r, MDB_cursor *cursor, MDB_val first,
+                         struct prints *into)
 {
     MDB_val page = first, key;
     /* With a single value GET_MULTIPLE leaves `page` as it is: that value. */
-    int mdb = mdb_cursor_get(cursor, &key, &page, MDB_GET_MULTIPLE);
+    int mdb = reader_move(r, cursor, &key, &page, MDB_GET_MULTIPLE);
     while (mdb == 0) {
         if (page.mv_size % sizeof(uint64_t) != 0)
             return E_CORRUPT;
@@ -58,54 +59,57 @@ static int take_postings(MDB_cursor *cursor, MDB_val first, struct prints *into)
             memcpy(&be, (const char *)page.mv_data + at, sizeof be);
             VEC_PUSH(&into->v, __builtin_bswap64(be));
         }
-        mdb = mdb_cursor_get(cursor, &key, &page, MDB_NEXT_MULTIPLE);
+        mdb = reader_move(r, cursor, &key, &page, MDB_NEXT_MULTIPLE);
     }
     return mdb == MDB_NOTFOUND ? 0 : env_code(mdb);
 }
 
-static int take_value(MDB_cursor *cursor, str tenant, str name, str value, struct prints *into)
+static int take_value(struct table_reader *r, MDB_cursor *cursor, str tenant, str name, str value,
+                      struct prints *into)
 {
     struct key k;
     key_value(&k, tenant, name, value);
     MDB_val key = mdb_of_key(&k), first;
-    int mdb = mdb_cursor_get(cursor, &key, &first, MDB_SET_KEY);
+    int mdb = reader_move(r, cursor, &key, &first, MDB_SET_KEY);
     if (mdb != 0)
         return mdb == MDB_NOTFOUND ? 0 : env_code(mdb);
-    return take_postings(cursor, first, into);
+    return take_postings(r, cursor, first, into);
 }
 
 /* Union over the values of the matcher's label that it accepts; a cut value is taken on trust. */
-static int take_matching(MDB_cursor *cursor, str tenant, const struct matcher *m,
-                         struct prints *into)
+static int take_matching(struct table_reader *r, MDB_cursor *cursor, str tenant,
+                         const struct matcher *m, struct prints *into)
 {
     struct key prefix;
     key_name(&prefix, tenant, m->name);
     MDB_val key = mdb_of_key(&prefix), first;
     int code = 0;
-    int mdb = mdb_cursor_get(cursor, &key, &first, MDB_SET_RANGE);
+    int mdb = reader_move(r, cursor, &key, &first, MDB_SET_RANGE);
     for (; mdb == 0 && code == 0 && str_has_prefix(str_of_mdb(key), key_str(&prefix));
-         mdb = mdb_cursor_get(cursor, &key, &first, MDB_NEXT_NODUP)) {
+         mdb = reader_move(r, cursor, &key, &first, MDB_NEXT_NODUP)) {
         str name, value;
         bool is_cut;
-        if (!key_split_value(str_of_mdb(key), tenant, &name, &value, &is_cut))
-            return E_CORRUPT;
+        if (!key_split_value(str_of_mdb(key), tenant, &name, &value, &is_cut)) {
+            r->n_corrupt++;
+            continue;
+        }
         if (is_cut || matcher_is_match(m, value))
-            code = take_postings(cursor, first, into);
+            code = take_postings(r, cursor, first, into);
     }
     return code != 0 ? code : mdb == MDB_NOTFOUND ? 0 : env_code(mdb);
 }
 
-static int take_matcher(MDB_cursor *cursor, str tenant, const struct matcher *m,
-                        struct prints *into)
+static int take_matcher(struct table_reader *r, MDB_cursor *cursor, str tenant,
+                        const struct matcher *m, struct prints *into)
 {
     int code = 0;
     if (m->op == MATCH_EQ)
-        return take_value(cursor, tenant, m->name, m->value, into);
+        return take_value(r, cursor, tenant, m->name, m->value, into);
     if (m->op == MATCH_RE && m->alts != NULL) {
         for (size_t i = 0; i < m->n_alts && code == 0; i++)
-            code = take_value(cursor, tenant, m->name, m->alts[i], into);
+            code = take_value(r, cursor, tenant, m->name, m->alts[i], into);
     } else {
-        code = take_matching(cursor, tenant, m, into);
+        code = take_matching(r, cursor, tenant, m, into);
     }
     prints_tidy(into);
     return code;
@@ -121,9 +125,9 @@ static int take_all(struct table_reader *r, str tenant, struct prints *into)
     struct key prefix;
     key_tenant(&prefix, tenant);
     MDB_val key = mdb_of_key(&prefix), value;
-    int mdb = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    int mdb = reader_move(r, cursor, &key, &value, MDB_SET_RANGE);
     for (; mdb == 0 && str_has_prefix(str_of_mdb(key), key_str(&prefix));
-         mdb = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+         mdb = reader_move(r, cursor, &key, &value, MDB_NEXT)) {
         uint64_t fingerprint = 0;
         if (key.mv_size == prefix.len + 8 && key_split_series(str_of_mdb(key), &fingerprint))
             VEC_PUSH(&into->v, fingerprint);
@@ -147,7 +151,7 @@ static int candidates(struct table_reader *r, str tenant, const struct matcher *
             if ((ms[i].op == MATCH_EQ) != exact || matcher_is_match(&ms[i], STR_EMPTY))
                 continue;
             struct prints some = {0};
-            code = take_matcher(cursor, tenant, &ms[i], &some);
+            code = take_matcher(r, cursor, tenant, &ms[i], &some);
             if (!have) {
                 *into = some;
             } else {
@@ -180,8 +184,11 @@ int table_streams(struct table_reader *r, str tenant, const struct matcher *ms, 
         struct table_stream *s = &streams[n];
         s->fingerprint = prints.v.items[i];
         code = series_labels(r, tenant, s->fingerprint, a, &s->labels);
-        if (code == E_NOT_FOUND)
-            code = E_CORRUPT;
+        if (code == E_NOT_FOUND || code == E_CORRUPT) { /* the others are worth having */
+            r->n_corrupt++;
+            code = 0;
+            continue;
+        }
         if (code == 0 && matchers_match(ms, n_ms, &s->labels))
             n++;
     }
@@ -226,7 +233,7 @@ static int each_label(struct table_reader *r, MDB_cursor *cursor, str tenant, st
         key_name(&prefix, tenant, name);
     struct key at = prefix;
     MDB_val key = mdb_of_key(&at), first;
-    int mdb = mdb_cursor_get(cursor, &key, &first, MDB_SET_RANGE);
+    int mdb = reader_move(r, cursor, &key, &first, MDB_SET_RANGE);
     while (mdb == 0 && str_has_prefix(str_of_mdb(key), key_str(&prefix))) {
         str key_name_part, value;
         bool is_cut;
@@ -246,9 +253,9 @@ static int each_label(struct table_reader *r, MDB_cursor *cursor, str tenant, st
             at.bytes[end] = 1;
             at.len = end + 1;
             key = mdb_of_key(&at);
-            mdb = mdb_cursor_get(cursor, &key, &first, MDB_SET_RANGE);
+            mdb = reader_move(r, cursor, &key, &first, MDB_SET_RANGE);
         } else {
-            mdb = mdb_cursor_get(cursor, &key, &first, MDB_NEXT_NODUP);
+            mdb = reader_move(r, cursor, &key, &first, MDB_NEXT_NODUP);
         }
     }
     return mdb == 0 || mdb == MDB_NOTFOUND ? 0 : env_code(mdb);

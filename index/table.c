@@ -95,9 +95,9 @@ int series_labels(struct table_reader *r, str tenant, uint64_t fingerprint, stru
 {
     struct key k;
     key_series(&k, tenant, fingerprint);
-    MDB_val key = mdb_of_key(&k), value;
-    int code = env_code(mdb_get(r->txn, r->table->series, &key, &value));
-    return code != 0 ? code : series_get_labels(str_of_mdb(value), a, ret);
+    str value;
+    int code = env_code(reader_get(r, r->table->series, &k, &value));
+    return code != 0 ? code : series_get_labels(value, a, ret);
 }
 
 /* --- writing --- */
@@ -242,6 +242,7 @@ int table_read_begin(struct table *t, struct table_reader **ret)
     struct table_reader *r = mem_zalloc(sizeof *r);
     r->table = t;
     r->txn = txn;
+    r->bytes = env_bytes(t->env);
     *ret = r;
     return 0;
 }
@@ -252,6 +253,41 @@ void table_read_end(struct table_reader *r)
         return;
     env_read_end(r->table->env, r->txn);
     mem_free(r);
+}
+
+size_t table_reader_corrupt(const struct table_reader *r)
+{
+    return r->n_corrupt;
+}
+
+static bool is_inside(const struct table_reader *r, MDB_val v)
+{
+    uintptr_t from = (uintptr_t)r->bytes.ptr, at = (uintptr_t)v.mv_data;
+    return r->bytes.ptr == NULL ||
+           (at >= from && at - from <= r->bytes.len && v.mv_size <= r->bytes.len - (at - from));
+}
+
+int reader_get(struct table_reader *r, MDB_dbi dbi, const struct key *k, str *ret)
+{
+    MDB_val key = mdb_of_key(k), value;
+    int mdb = mdb_get(r->txn, dbi, &key, &value);
+    if (mdb == 0 && !is_inside(r, value))
+        mdb = MDB_CORRUPTED;
+    *ret = mdb == 0 ? str_of_mdb(value) : (str){NULL, 0};
+    return mdb;
+}
+
+int reader_move(struct table_reader *r, MDB_cursor *cursor, MDB_val *key, MDB_val *value,
+                MDB_cursor_op op)
+{
+    /* Over the duplicates of a key, the key is not given again. */
+    bool has_key = op != MDB_GET_MULTIPLE && op != MDB_NEXT_MULTIPLE;
+    int mdb = mdb_cursor_get(cursor, key, value, op);
+    if (mdb == 0 && !is_inside(r, *value))
+        mdb = MDB_CORRUPTED;
+    if (mdb == 0 && has_key && (key->mv_size > KEY_BYTES_MAX || !is_inside(r, *key)))
+        mdb = MDB_CORRUPTED;
+    return mdb;
 }
 
 /* Walks the chunks of a stream that touch [from, to); fn returns false to stop. */
@@ -265,13 +301,13 @@ static int each_chunk(struct table_reader *r, str tenant, uint64_t fingerprint, 
     struct key prefix;
     key_series(&prefix, tenant, fingerprint);
     MDB_val key = mdb_of_key(&prefix), value;
-    int mdb = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    int mdb = reader_move(r, cursor, &key, &value, MDB_SET_RANGE);
     for (; mdb == 0 && str_has_prefix(str_of_mdb(key), key_str(&prefix));
-         mdb = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+         mdb = reader_move(r, cursor, &key, &value, MDB_NEXT)) {
         struct table_chunk c;
         if (!get_chunk_value(str_of_mdb(key), str_of_mdb(value), &c)) {
-            code = E_CORRUPT;
-            break;
+            r->n_corrupt++;
+            continue;
         }
         if (c.from_ns >= to_ns) /* keys are in order of from */
             break;
@@ -312,11 +348,10 @@ int table_chunks(struct table_reader *r, str tenant, uint64_t fingerprint, int64
     for (size_t i = 0; code == 0 && with_blobs && i < w.found.len; i++) {
         struct key k;
         key_blob(&k, chunks[i].id);
-        MDB_val key = mdb_of_key(&k), value = {0, NULL};
-        code = env_code(mdb_get(r->txn, r->table->blobs, &key, &value));
-        chunks[i].blob = str_of_mdb(value);
-        if (code == E_NOT_FOUND)
-            code = E_CORRUPT;
+        /* Without bytes it is shown all the same: no chunk has none, so whoever opens it knows. */
+        code = env_code(reader_get(r, r->table->blobs, &k, &chunks[i].blob));
+        if (code == E_NOT_FOUND || code == E_CORRUPT)
+            code = 0;
     }
     *ret = chunks;
     *ret_n = code == 0 ? w.found.len : 0;

@@ -57,9 +57,12 @@ int table_write(struct table *t, struct table_put *puts, size_t n);
 
 struct table_reader;
 
-/* A view of one moment; end it soon. */
+/* A view of one moment; end it soon.  What is damaged is left out and counted; E_CORRUPT from a
+ * reader's function: no more can be found this way. */
 int table_read_begin(struct table *t, struct table_reader **ret);
 void table_read_end(struct table_reader *r);
+/* Streams, chunks and keys left out so far. */
+size_t table_reader_corrupt(const struct table_reader *r);
 
 struct table_stream {
     uint64_t fingerprint;
@@ -71,7 +74,7 @@ struct table_stream {
 int table_streams(struct table_reader *r, str tenant, const struct matcher *ms, size_t n_ms,
                   struct arena *a, const struct table_stream **ret, size_t *ret_n);
 /* Chunks of a stream with an entry in [from, to), by from; arrays in `a`.  with_blobs: look up the
- * bytes too. */
+ * bytes too; a chunk whose bytes cannot be read has an empty blob. */
 int table_chunks(struct table_reader *r, str tenant, uint64_t fingerprint, int64_t from_ns,
                  int64_t to_ns, bool with_blobs, struct arena *a, const struct table_chunk **ret,
                  size_t *ret_n);

@@ -70,6 +70,18 @@ static int day_open(struct store_selection *sel, int64_t day, struct day *ret)
     return code;
 }
 
+/* What a day's table left out, or why it showed no more: a query answers with what there is. */
+static int day_check(struct store_source *source, const struct day *d, int64_t day, int code)
+{
+    size_t n = table_reader_corrupt(d->reader) + (code == E_CORRUPT);
+    if (n == 0)
+        return code;
+    metric_add(source->corrupt, (double)n);
+    log_error("store", "left out what is damaged in a day's table", LOG_I("day", day),
+              LOG_U("places", n));
+    return code == E_CORRUPT ? 0 : code;
+}
+
 static void selection_free(struct selection *base)
 {
     if (base == NULL)
@@ -169,9 +181,13 @@ static int select_day(struct select_work *w, int64_t day)
     size_t n;
     code = table_streams(d.reader, w->p->tenant, w->p->matchers, w->p->n_matchers, &w->sel->arena,
                          &streams, &n);
+    int damage = 0;
     for (size_t i = 0; i < n && code == 0; i++)
-        code = add_stream(w, d.reader, &streams[i]);
-    return code;
+        if ((code = add_stream(w, d.reader, &streams[i])) == E_CORRUPT) {
+            damage = code;
+            code = 0;
+        }
+    return day_check(w->source, &d, day, code != 0 ? code : damage);
 }
 
 static int cmp_stream(const void *a, const void *b)
@@ -297,11 +313,12 @@ static int source_labels(struct query_source *q, const struct select_params *p, 
             code = 0;
             continue;
         }
+        if (code != 0)
+            break;
         arena_reset(&scratch);
-        if (code == 0 && p->n_matchers == 0)
-            code = table_labels(d.reader, p->tenant, name, &scratch, into);
-        else if (code == 0)
-            code = labels_of_streams(&d, p, name, &scratch, into);
+        code = p->n_matchers == 0 ? table_labels(d.reader, p->tenant, name, &scratch, into)
+                                  : labels_of_streams(&d, p, name, &scratch, into);
+        code = day_check(source_of(q), &d, days[i], code);
     }
     days_close(&sel);
     arena_deinit(&scratch);

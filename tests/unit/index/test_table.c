@@ -1,7 +1,10 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "index/key.h"
 #include "index/store.h"
@@ -332,4 +335,172 @@ Test(index_key, puts_negative_times_before_positive_ones)
     uint64_t id;
     cr_assert(key_split_chunk(key_str(&a), &from, &id));
     cr_assert_eq(from, -5);
+}
+
+/* --- damage --- */
+
+#define BIG_BYTES 20000 /* a value this long has pages of its own */
+
+/* A table of 40 streams, each with a chunk on pages of its own. */
+static void write_big(struct arena *a)
+{
+    struct table *t;
+    static char bytes[BIG_BYTES + 1];
+    memset(bytes, 'x', BIG_BYTES);
+    cr_assert_eq(table_open(dir, true, 1 << 24, &t, NULL), 0);
+    struct table_put puts[40];
+    for (size_t i = 0; i < ARRAY_LEN(puts); i++) {
+        char labels[64];
+        snprintf(labels, sizeof labels, "{app=\"api\", n=\"%zu\"}", i);
+        puts[i] = put_of(a, labels, 1000 + (int64_t)i, 2000, bytes);
+    }
+    cr_assert_eq(table_write(t, puts, ARRAY_LEN(puts)), 0);
+    table_close(t);
+}
+
+struct seen {
+    size_t streams, chunks, whole, corrupt;
+};
+
+/* Reads all there is, to the last byte. */
+static int read_big(struct seen *seen)
+{
+    struct table *t;
+    struct error err = {0};
+    int code = table_open(dir, false, 1 << 24, &t, &err);
+    if (code != 0)
+        return code;
+    struct arena a;
+    arena_init(&a, 64 << 20);
+    struct matcher m;
+    cr_assert_eq(matcher_init(&m, &a, STR("app"), MATCH_RE, STR("a.*"), NULL), 0);
+    struct table_reader *r;
+    struct str_set names;
+    str_set_init(&names, 1 << 20);
+    code = table_read_begin(t, &r);
+    if (code == 0) {
+        const struct table_stream *streams;
+        code = table_streams(r, STR("fake"), &m, 1, &a, &streams, &seen->streams);
+        for (size_t i = 0; i < seen->streams; i++) {
+            const struct table_chunk *chunks;
+            size_t n;
+            if (table_chunks(r, STR("fake"), streams[i].fingerprint, 0, 9999, true, &a, &chunks,
+                             &n) != 0)
+                seen->corrupt++;
+            seen->chunks += n;
+            for (size_t k = 0; k < n; k++) {
+                size_t count = 0;
+                for (size_t at = 0; at < chunks[k].blob.len; at++)
+                    count += chunks[k].blob.ptr[at] == 'x';
+                seen->whole += count == BIG_BYTES;
+            }
+        }
+        table_labels(r, STR("fake"), (str){NULL, 0}, &a, &names);
+        table_labels(r, STR("fake"), STR("n"), &a, &names);
+        seen->corrupt += table_reader_corrupt(r);
+        table_read_end(r);
+    }
+    str_set_deinit(&names);
+    matcher_deinit(&m);
+    arena_deinit(&a);
+    table_close(t);
+    return code;
+}
+
+static struct buf load_data(void)
+{
+    struct buf b;
+    char path[TEMP_DIR_MAX + 16];
+    buf_init(&b, BUF_NO_LIMIT);
+    snprintf(path, sizeof path, "%s/data.mdb", dir);
+    cr_assert_eq(file_read(path, &b, NULL), 0);
+    return b;
+}
+
+static void save_data(const struct buf *b)
+{
+    char path[TEMP_DIR_MAX + 16];
+    snprintf(path, sizeof path, "%s/data.mdb", dir);
+    FILE *f = fopen(path, "wb");
+    cr_assert_not_null(f);
+    cr_assert_eq(fwrite(b->ptr, 1, b->len, f), b->len);
+    fclose(f);
+}
+
+Test(index_table, a_value_said_to_go_on_past_the_file_is_left_out)
+{
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    write_big(&a);
+    struct seen seen = {0};
+    cr_assert_eq(read_big(&seen), 0);
+    cr_assert_eq(seen.whole, 40);
+    cr_assert_eq(seen.corrupt, 0);
+    /* LMDB's node: size low, size high, flags (1: the value has its own pages), bytes of the key,
+     * key. */
+    struct buf b = load_data();
+    struct key k;
+    key_blob(&k, 1007);
+    size_t n_spoilt = 0;
+    for (size_t at = 0; at + 16 < b.len; at += 2) {
+        static const char flags_and_size[] = {1, 0, 8, 0};
+        if (memcmp(b.ptr + at + 4, flags_and_size, 4) != 0 ||
+            memcmp(b.ptr + at + 8, k.bytes, 8) != 0)
+            continue;
+        b.ptr[at + 3] = 0x40; /* a gigabyte more */
+        n_spoilt++;
+    }
+    cr_assert_gt(n_spoilt, 0);
+    save_data(&b);
+    seen = (struct seen){0};
+    cr_assert_eq(read_big(&seen), 0);
+    cr_assert_eq(seen.streams, 40);
+    cr_assert_eq(seen.chunks, 40);
+    cr_assert_eq(seen.whole, 39);
+    buf_deinit(&b);
+    arena_deinit(&a);
+}
+
+/* A child that dies is told from one that lives. */
+static bool survives_reading(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        struct seen seen = {0};
+        read_big(&seen);
+        _exit(0);
+    }
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+Test(index_table, flipped_bytes_anywhere_are_survived)
+{
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    write_big(&a);
+    struct buf good = load_data(), bad;
+    size_t n_died = 0;
+    const char *env = getenv("FLIP_SEEDS");
+    unsigned n_seeds = env != NULL ? (unsigned)strtoul(env, NULL, 10) : 300;
+    for (unsigned seed = 0; seed < n_seeds; seed++) {
+        uint64_t chance = seed;
+        buf_init(&bad, BUF_NO_LIMIT);
+        buf_append(&bad, good.ptr, good.len);
+        for (int i = 0; i < 20; i++) {
+            chance = chance * 6364136223846793005u + 1442695040888963407u;
+            size_t at = 8192 + (chance >> 20) % (good.len - 8192);
+            bad.ptr[at] ^= (char)(1 << (chance >> 60) % 8);
+        }
+        save_data(&bad);
+        buf_deinit(&bad);
+        if (!survives_reading()) {
+            fprintf(stderr, "seed %u killed the reader\n", seed);
+            n_died++;
+        }
+    }
+    cr_assert_eq(n_died, 0);
+    buf_deinit(&good);
+    arena_deinit(&a);
 }
