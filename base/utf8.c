@@ -95,6 +95,20 @@ bool utf8_append(struct buf *b, uint32_t rune)
     return buf_append(b, bytes, utf8_encode(bytes, rune));
 }
 
+size_t utf8_ascii_len(str s)
+{
+    size_t i = 0;
+    uint64_t words[4];
+    for (; i + sizeof words <= s.len; i += sizeof words) {
+        memcpy(words, s.ptr + i, sizeof words);
+        if (((words[0] | words[1] | words[2] | words[3]) & 0x8080808080808080u) != 0)
+            break;
+    }
+    while (i < s.len && (unsigned char)s.ptr[i] < 0x80)
+        i++;
+    return i;
+}
+
 size_t utf8_count(str s)
 {
     size_t n = 0;

@@ -19,6 +19,8 @@ size_t utf8_decode_last(str s, uint32_t *ret_rune);
  * written as RUNE_ERROR. */
 size_t utf8_encode(char out[UTF8_MAX], uint32_t rune);
 bool utf8_append(struct buf *b, uint32_t rune);
+/* How many bytes of s in front are ASCII. */
+size_t utf8_ascii_len(str s);
 /* utf8.RuneCountInString */
 size_t utf8_count(str s);
 /* Byte offset of the n-th rune (from 0); s.len if there are not so many. */

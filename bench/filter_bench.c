@@ -237,6 +237,9 @@ int main(int argc, char **argv)
         "sum(count_over_time({cluster=~\"c.*\"} |~ \"(?i)peer RESET\" [5m]))",
         "sum(count_over_time({cluster=~\"c.*\"} |~ \"(timeout|refused) \" [5m]))",
         "sum(count_over_time({cluster=~\"c.*\"} |~ \"[0-9]{7}[a-f]x\" [5m]))",
+        "sum(count_over_time({cluster=~\"c.*\"} |~ \"\\\\b[a-z]+-[0-9]+ms\" [5m]))",
+        "sum(count_over_time({cluster=~\"c.*\"} |~ \"(GET|POST) /api/v[0-9]+/x\" [5m]))",
+        "sum(count_over_time({cluster=~\"c.*\"} |~ \"(?i)(error|fail|panic|fatal)\" [5m]))",
         "sum(count_over_time({cluster=~\"c.*\"} != \"error\" [5m]))",
         "sum by (http_status) (count_over_time({app=\"checkout\"} | json | http_status >= 500 "
         "[1m]))",

@@ -34,5 +34,15 @@ loge_package(maxminddb libmaxminddb)
 loge_package(lmdb lmdb)
 loge_package(snappy snappy)
 loge_library(bz2 bzlib.h bz2)
+
+# Hyperscan, where there is one (amd64).  Vectorscan, its fork with the same name and higher versions,
+# passes over matches: docs/dependencies.md.
+pkg_check_modules(hs IMPORTED_TARGET libhs<=5.4.2)
+add_library(pkg_hs INTERFACE)
+if(hs_FOUND)
+    target_link_libraries(pkg_hs INTERFACE PkgConfig::hs)
+    target_compile_definitions(pkg_hs INTERFACE LOGE_HYPERSCAN)
+endif()
+
 find_program(RE2C re2c REQUIRED)
 find_program(BISON bison REQUIRED)

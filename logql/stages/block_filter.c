@@ -1,4 +1,5 @@
 /* logql/stages/block_filter.c - line filters over the text of whole blocks; see line_filter.h. */
+#include "base/utf8.h"
 #include "logql/stages/line_filter.h"
 
 /* A filter that comes after others goes line by line when fewer than one in this many lines is
@@ -58,30 +59,36 @@ static void mark_needle(const struct needle *n, const struct block_view *v, stru
     }
 }
 
-/* Asks RE2 about the lines in which the needle stands. */
+/* Asks RE2 about the lines in which a needle stands.  Where it says no to most lines of a block the
+ * needle is not worth much, and the skipper would be. */
 static void mark_required(const struct line_test *t, const struct block_view *v,
                           struct line_set *set)
 {
+    uint32_t n_refused = 0;
     for (size_t i = 0; i < t->n_required; i++)
         mark_needle(&t->required[i], v, set);
     for (uint32_t i = 0; i < line_set_n_words(set); i++) {
         for (uint64_t bits = set->words[i]; bits != 0; bits &= bits - 1) {
             uint32_t bit = (uint32_t)__builtin_ctzll(bits);
-            if (!line_regex_is_match(t->re, block_line(v, set->from + i * 64 + bit)))
-                set->words[i] &= ~(UINT64_C(1) << bit);
+            if (line_regex_is_match(t->re, block_line(v, set->from + i * 64 + bit)))
+                continue;
+            set->words[i] &= ~(UINT64_C(1) << bit);
+            n_refused++;
         }
     }
+    if (n_refused > (set->to - set->from) / 2)
+        skipper_warm(t->skipper, v->line_at[set->to] - v->line_at[set->from]);
 }
 
 /* RE2 over all lines: where it finds something, the line is asked alone.  What a line matches by
  * itself it matches here too, beginning in the same place, so no line is passed over. */
-static void mark_skipper(const struct line_test *t, const struct block_view *v,
-                         struct line_set *set)
+static void mark_lines_re(const struct line_test *t, const struct block_view *v,
+                          struct line_set *set)
 {
     struct line_walk w = {v, set->from, set->to};
     size_t from = v->line_at[set->from], end = v->line_at[set->to];
     str text = str_make(v->text, end - 1), hit;
-    while (from < end && regex_match(t->skipper, text, from, &hit, 1)) {
+    while (from < end && regex_match(t->lines_re, text, from, &hit, 1)) {
         uint32_t at = (uint32_t)(hit.ptr - v->text);
         uint32_t line = line_of(&w, at);
         if (line_regex_is_match(t->re, block_line(v, line)))
@@ -90,29 +97,89 @@ static void mark_skipper(const struct line_test *t, const struct block_view *v,
     }
 }
 
-static void mark_one_by_one(const struct line_test *t, const struct block_view *v,
-                            struct line_set *set)
+static void mark_one_by_one(const struct line_test *t, const struct block_view *v, uint32_t from,
+                            uint32_t to, struct line_set *set)
 {
     struct line_matcher m = {.tests = (struct line_test *)(uintptr_t)t, .n = 1};
-    for (uint32_t line = set->from; line < set->to; line++)
+    for (uint32_t line = from; line < to; line++)
         if (line_matcher_passes(&m, block_line(v, line)))
             line_set_add(set, line);
+}
+
+struct skipper_walk {
+    const struct line_test *t;
+    struct line_set *set;
+    struct line_walk lines;
+    uint32_t first;
+    size_t base; /* of the text that is scanned, in the block */
+};
+
+/* A match may end with byte `at`: RE2 is asked about the line, which is then done with. */
+static struct skipper_range on_skipper_hit(void *arg, size_t at)
+{
+    struct skipper_walk *w = arg;
+    const struct block_view *v = w->lines.v;
+    if (w->base + at < v->line_at[w->lines.line])
+        w->lines.line = w->first; /* backward */
+    uint32_t line = line_of(&w->lines, (uint32_t)(w->base + at));
+    if (line_regex_is_match(w->t->re, block_line(v, line)))
+        line_set_add(w->set, line);
+    return (struct skipper_range){v->line_at[line] - w->base, v->line_at[line + 1] - w->base};
+}
+
+/* The first line of [from, to) that has a byte beyond ASCII; `to` if none has. */
+static uint32_t first_not_ascii(const struct block_view *v, uint32_t from, uint32_t to)
+{
+    size_t begin = v->line_at[from], n = v->line_at[to] - begin;
+    size_t at = utf8_ascii_len(str_make(v->text + begin, n));
+    struct line_walk w = {v, from, to};
+    return at == n ? to : line_of(&w, (uint32_t)(begin + at));
+}
+
+/* The stretches of ASCII by Hyperscan, the lines between them one by one. */
+static void mark_skipper(const struct line_test *t, const struct block_view *v,
+                         struct line_set *set)
+{
+    for (uint32_t from = set->from; from < set->to;) {
+        uint32_t to = first_not_ascii(v, from, set->to);
+        if (to > from) {
+            struct skipper_walk w = {t, set, {v, from, to}, from, v->line_at[from]};
+            str text = str_make(v->text + w.base, v->line_at[to] - 1 - w.base);
+            if (!skipper_scan(t->skipper, text, on_skipper_hit, &w))
+                mark_one_by_one(t, v, from, to, set);
+        }
+        if (to < set->to)
+            mark_one_by_one(t, v, to, to + 1, set);
+        from = to + 1;
+    }
+}
+
+static void mark_regex(const struct line_test *t, const struct block_view *v, struct line_set *set)
+{
+    size_t from = v->line_at[set->from];
+    str text = str_make(v->text + from, v->line_at[set->to] - from);
+    if (t->n_required == 0)
+        skipper_warm(t->skipper, text.len);
+    if (skipper_is_ready(t->skipper))
+        mark_skipper(t, v, set);
+    else if (t->n_required > 0)
+        mark_required(t, v, set);
+    else if (t->lines_re != NULL && line_is_utf8(text))
+        mark_lines_re(t, v, set);
+    else
+        mark_one_by_one(t, v, set->from, set->to, set);
 }
 
 /* Adds the lines that pass. */
 static void mark_test(const struct line_test *t, const struct block_view *v, struct line_set *set)
 {
-    str text =
-        str_make(v->text + v->line_at[set->from], v->line_at[set->to] - v->line_at[set->from]);
-    if (t->kind == LINE_FILTER_NEEDLES)
+    if (t->kind == LINE_FILTER_REGEX)
+        mark_regex(t, v, set);
+    else if (t->kind == LINE_FILTER_NEEDLES)
         for (size_t i = 0; i < t->n; i++)
             mark_needle(&t->needles[i], v, set);
-    else if (t->kind == LINE_FILTER_REGEX && t->n_required > 0)
-        mark_required(t, v, set);
-    else if (t->kind == LINE_FILTER_REGEX && t->skipper != NULL && line_is_utf8(text))
-        mark_skipper(t, v, set);
     else
-        mark_one_by_one(t, v, set);
+        mark_one_by_one(t, v, set->from, set->to, set);
 }
 
 /* Each line of the set by itself. */

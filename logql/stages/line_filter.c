@@ -29,14 +29,13 @@ static bool sets_flags_off(str re)
 
 /* The same expression for text of many lines: ^ and $ then stand at each line's ends.  Not where
  * the expression sees to its flags itself or means the ends of the whole text. */
-static struct regex *compile_skipper(str re, struct arena *a)
+static void set_skippers(str re, struct arena *a, struct line_test *t)
 {
-    struct regex *skipper = NULL;
     if (str_contains(re, STR("\\A")) || str_contains(re, STR("\\z")) || sets_flags_off(re))
-        return NULL;
-    if (regex_compile(arena_printf(a, "(?m)%.*s", STR_ARG(re)), 0, &skipper, NULL) != 0)
-        return NULL;
-    return skipper;
+        return;
+    if (t->n_required == 0)
+        regex_compile(arena_printf(a, "(?m)%.*s", STR_ARG(re)), 0, &t->lines_re, NULL);
+    t->skipper = skipper_new(re);
 }
 
 /* What is too short stands everywhere. */
@@ -89,8 +88,7 @@ static int compile_regex(str re, struct arena *a, struct line_test *t, struct er
     }
     t->kind = LINE_FILTER_REGEX;
     set_required(&shape, a, t);
-    if (t->n_required == 0)
-        t->skipper = compile_skipper(re, a);
+    set_skippers(re, a, t);
     return 0;
 }
 
@@ -142,7 +140,8 @@ void line_matcher_release(struct line_matcher *m)
 {
     for (size_t i = 0; i < m->n; i++) {
         regex_free(m->tests[i].re);
-        regex_free(m->tests[i].skipper);
+        regex_free(m->tests[i].lines_re);
+        skipper_free(m->tests[i].skipper);
     }
     m->n = 0;
 }

@@ -2,8 +2,9 @@
  *
  * Over a block a filter marks lines in a bitmap.  Literals are looked for in the text of all lines
  * at once; a hit is mapped back to its line by walking line_at along, and the search goes on behind
- * that line.  A regex without a literal runs over the text of all lines in the same way, as a
- * skipper: RE2 says where a line may match, and is then asked about that line alone.
+ * that line.  A regex without a literal runs over the text of all lines in the same way: Hyperscan
+ * (skipper.h), or RE2 where that cannot help, says where a line may match, and RE2 is then asked
+ * about that line alone.
  *
  * A compiled filter is immutable: any number of threads may use it. */
 #pragma once
@@ -14,6 +15,7 @@
 #include "logql/pattern.h"
 #include "logql/stages/ip.h"
 #include "logql/stages/regex_shape.h"
+#include "logql/stages/skipper.h"
 #include "proto/block.h"
 
 enum line_filter_kind {
@@ -30,8 +32,9 @@ struct line_test {
     enum line_filter_kind kind;
     const struct needle *needles; /* [n] */
     size_t n;
-    struct regex *re;      /* REGEX */
-    struct regex *skipper; /* REGEX without a needle: the same, lines being lines (?m); or NULL */
+    struct regex *re;        /* REGEX */
+    struct skipper *skipper; /* REGEX over many lines, or NULL; changes inside, see there */
+    struct regex *lines_re;  /* REGEX without a needle: the same, lines being lines (?m); or NULL */
     const struct needle *required; /* REGEX: only lines with one of these can match */
     size_t n_required;             /* 0: no such thing is known */
     struct pattern pattern;
