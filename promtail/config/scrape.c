@@ -218,10 +218,17 @@ static int keep_node(struct config_reader *r, const struct yaml_node *node, void
     return 0;
 }
 
-/* The nodes of targets and discovery whose own files read them. */
-#define NODE_KEY(name)                                                                             \
+/* A job whose target is not there would run and send nothing. */
+static int refuse_target(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    (void)field;
+    return node->kind == YAML_NULL ? 0
+                                   : config_fail(r, node, "this kind of target is not supported");
+}
+
+#define UNSUPPORTED_KEY(name)                                                                      \
     {                                                                                              \
-#name, CONFIG_CUSTOM, AT(scrape_config, name), .custom = keep_node                         \
+#name, CONFIG_CUSTOM, AT(scrape_config, name), .custom = refuse_target                     \
     }
 
 static const struct config_key decompression_keys[] = {
@@ -233,7 +240,7 @@ static const struct config_key decompression_keys[] = {
 
 static const struct config_key scrape_keys[] = {
     {"job_name", CONFIG_STRING, AT(scrape_config, job_name), ""},
-    NODE_KEY(pipeline_stages),
+    {"pipeline_stages", CONFIG_CUSTOM, AT(scrape_config, pipeline_stages), .custom = keep_node},
     {"relabel_configs", CONFIG_CUSTOM, AT(scrape_config, relabel), .custom = config_read_relabel},
     {"static_configs", CONFIG_CUSTOM, AT(scrape_config, static_configs), .custom = read_statics},
     {"file_sd_configs", CONFIG_CUSTOM, AT(scrape_config, file_sd_configs), .custom = read_file_sds},
@@ -251,14 +258,14 @@ static const struct config_key scrape_keys[] = {
      .custom = config_read_dns_sd},
     {"journal", CONFIG_CUSTOM, AT(scrape_config, journal), .custom = config_read_journal},
     {"syslog", CONFIG_CUSTOM, AT(scrape_config, syslog), .custom = config_read_syslog},
-    NODE_KEY(gcplog),
+    UNSUPPORTED_KEY(gcplog),
     {"loki_push_api", CONFIG_CUSTOM, AT(scrape_config, loki_push_api), .custom = config_read_push},
-    NODE_KEY(windows_events),
+    UNSUPPORTED_KEY(windows_events),
     {"kafka", CONFIG_CUSTOM, AT(scrape_config, kafka), .custom = config_read_kafka},
-    NODE_KEY(azure_event_hubs),
+    UNSUPPORTED_KEY(azure_event_hubs),
     {"gelf", CONFIG_CUSTOM, AT(scrape_config, gelf), .custom = config_read_gelf},
-    NODE_KEY(cloudflare),
-    NODE_KEY(heroku_drain),
+    UNSUPPORTED_KEY(cloudflare),
+    UNSUPPORTED_KEY(heroku_drain),
     {0},
 };
 
