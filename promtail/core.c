@@ -24,12 +24,12 @@ int core_check(const struct promtail_config *config, struct error *err)
     for (size_t i = 0; i < config->n_scrapes; i++) {
         struct pipeline *p = NULL;
         const struct scrape_config *job = &config->scrapes[i];
-        int rc = pipeline_new(job->job_name, job->pipeline_stages, &none, &p, err);
+        int rc = job_pipeline_new(job->job_name, job->pipeline_stages, &none, &p, err);
         if (rc != 0) {
             error_prefix(err, "failed to make pipeline of job %s: ", job->job_name);
             return rc;
         }
-        pipeline_free(p);
+        job_pipeline_free(p);
     }
     return 0;
 }
@@ -129,7 +129,7 @@ static int start_target(struct core *c, const struct target_ops *ops,
 static int start_job(struct core *c, const struct scrape_config *job, struct error *err)
 {
     struct pipeline *p = NULL;
-    int rc = pipeline_new(job->job_name, job->pipeline_stages, &c->clients.sink, &p, err);
+    int rc = job_pipeline_new(job->job_name, job->pipeline_stages, &c->clients.sink, &p, err);
     if (rc != 0) {
         error_prefix(err, "failed to make pipeline of job %s: ", job->job_name);
         return rc;
@@ -226,7 +226,7 @@ void core_free(struct core *c)
         c->targets.items[i]->ops->free(c->targets.items[i]);
     VEC_FREE(&c->targets);
     for (size_t i = 0; i < c->pipelines.len; i++)
-        pipeline_free(c->pipelines.items[i]);
+        job_pipeline_free(c->pipelines.items[i]);
     VEC_FREE(&c->pipelines);
     clients_deinit(&c->clients);
     positions_deinit(&c->positions);

@@ -29,8 +29,8 @@ static void hand_on(void *arg, struct record *r)
     record_sink_put(p->next, r);
 }
 
-int pipeline_new(const char *job, const struct yaml_node *stages, struct record_sink *next,
-                 struct pipeline **ret, struct error *err)
+int job_pipeline_new(const char *job, const struct yaml_node *stages, struct record_sink *next,
+                     struct pipeline **ret, struct error *err)
 {
     struct pipeline *p = mem_zalloc(sizeof *p);
     p->sink = (struct record_sink){.put = put, .is_full = is_full};
@@ -42,14 +42,14 @@ int pipeline_new(const char *job, const struct yaml_node *stages, struct record_
     struct stage_build build = {.pipeline = p, .job = p->job, .arena = &p->arena};
     int rc = stage_chain_compile(&build, stages, &p->chain, err);
     if (rc != 0) {
-        pipeline_free(p);
+        job_pipeline_free(p);
         return rc;
     }
     *ret = p;
     return 0;
 }
 
-void pipeline_free(struct pipeline *p)
+void job_pipeline_free(struct pipeline *p)
 {
     if (p == NULL)
         return;

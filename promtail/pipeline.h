@@ -18,10 +18,11 @@ struct pipeline {
     int64_t paused_until_ns;
 };
 
-/* Compiles `stages` (NULL, YAML_NULL or a list); the nodes must outlive the pipeline. */
-int pipeline_new(const char *job, const struct yaml_node *stages, struct record_sink *next,
-                 struct pipeline **ret, struct error *err);
-void pipeline_free(struct pipeline *p);
+/* Compiles `stages` (NULL, YAML_NULL or a list); the nodes must outlive the pipeline.  (logql/ has
+ * a pipeline_free() of its own.) */
+int job_pipeline_new(const char *job, const struct yaml_node *stages, struct record_sink *next,
+                     struct pipeline **ret, struct error *err);
+void job_pipeline_free(struct pipeline *p);
 /* To be called about every 100 ms; is_final once before the stop, when no target reads any more. */
 void pipeline_flush(struct pipeline *p, int64_t now_ns, bool is_final);
 

@@ -266,8 +266,8 @@ static void free_stage(struct stage *base)
     mem_free(s);
 }
 
-const struct stage_ops stage_cri = {.name = "cri",
-                                    .compile = compile,
-                                    .process = process,
-                                    .free = free_stage,
-                                    .ignores_extracted = true};
+const struct stage_ops stage_ops_cri = {.name = "cri",
+                                        .compile = compile,
+                                        .process = process,
+                                        .free = free_stage,
+                                        .ignores_extracted = true};

@@ -53,8 +53,8 @@ static void free_stage(struct stage *base)
     mem_free(base);
 }
 
-const struct stage_ops stage_decolorize = {.name = "decolorize",
-                                           .compile = compile,
-                                           .process = process,
-                                           .free = free_stage,
-                                           .ignores_extracted = true};
+const struct stage_ops stage_ops_decolorize = {.name = "decolorize",
+                                               .compile = compile,
+                                               .process = process,
+                                               .free = free_stage,
+                                               .ignores_extracted = true};

@@ -80,5 +80,5 @@ static void free_stage(struct stage *base)
     mem_free(s);
 }
 
-const struct stage_ops stage_docker = {
+const struct stage_ops stage_ops_docker = {
     .name = "docker", .compile = compile, .process = process, .free = free_stage};

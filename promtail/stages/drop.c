@@ -160,5 +160,5 @@ static bool process(struct stage *base, struct record *r)
     return false;
 }
 
-const struct stage_ops stage_drop = {
+const struct stage_ops stage_ops_drop = {
     .name = "drop", .compile = compile, .process = process, .free = free_stage};

@@ -87,5 +87,5 @@ static bool process(struct stage *base, struct record *r)
     }
 }
 
-const struct stage_ops stage_eventlogmessage = {
+const struct stage_ops stage_ops_eventlogmessage = {
     .name = "eventlogmessage", .compile = compile, .process = process};

@@ -188,5 +188,5 @@ static void free_stage(struct stage *base)
     mem_free(base);
 }
 
-const struct stage_ops stage_geoip = {
+const struct stage_ops stage_ops_geoip = {
     .name = "geoip", .compile = compile, .process = process, .free = free_stage};

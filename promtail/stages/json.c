@@ -157,4 +157,4 @@ static bool process(struct stage *base, struct record *r)
     return true;
 }
 
-const struct stage_ops stage_json = {.name = "json", .compile = compile, .process = process};
+const struct stage_ops stage_ops_json = {.name = "json", .compile = compile, .process = process};

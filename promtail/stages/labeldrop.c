@@ -69,11 +69,11 @@ static bool process_allow(struct stage *base, struct record *r)
     return true;
 }
 
-const struct stage_ops stage_labeldrop = {.name = "labeldrop",
-                                          .compile = compile_drop,
-                                          .process = process_drop,
-                                          .ignores_extracted = true};
-const struct stage_ops stage_labelallow = {.name = "labelallow",
-                                           .compile = compile_allow,
-                                           .process = process_allow,
-                                           .ignores_extracted = true};
+const struct stage_ops stage_ops_labeldrop = {.name = "labeldrop",
+                                              .compile = compile_drop,
+                                              .process = process_drop,
+                                              .ignores_extracted = true};
+const struct stage_ops stage_ops_labelallow = {.name = "labelallow",
+                                               .compile = compile_allow,
+                                               .process = process_allow,
+                                               .ignores_extracted = true};

@@ -54,9 +54,9 @@ static bool process_static(struct stage *base, struct record *r)
     return true;
 }
 
-const struct stage_ops stage_labels = {
+const struct stage_ops stage_ops_labels = {
     .name = "labels", .compile = compile, .process = process_labels};
-const struct stage_ops stage_static_labels = {.name = "static_labels",
-                                              .compile = compile,
-                                              .process = process_static,
-                                              .ignores_extracted = true};
+const struct stage_ops stage_ops_static_labels = {.name = "static_labels",
+                                                  .compile = compile,
+                                                  .process = process_static,
+                                                  .ignores_extracted = true};

@@ -160,8 +160,8 @@ static void free_stage(struct stage *base)
     mem_free(s);
 }
 
-const struct stage_ops stage_limit = {.name = "limit",
-                                      .compile = compile,
-                                      .process = process,
-                                      .free = free_stage,
-                                      .ignores_extracted = true};
+const struct stage_ops stage_ops_limit = {.name = "limit",
+                                          .compile = compile,
+                                          .process = process,
+                                          .free = free_stage,
+                                          .ignores_extracted = true};

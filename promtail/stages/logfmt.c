@@ -55,4 +55,5 @@ static bool process(struct stage *base, struct record *r)
     return true;
 }
 
-const struct stage_ops stage_logfmt = {.name = "logfmt", .compile = compile, .process = process};
+const struct stage_ops stage_ops_logfmt = {
+    .name = "logfmt", .compile = compile, .process = process};

@@ -132,9 +132,9 @@ static void flush(struct stage *base, int64_t now_ns, bool is_final)
     stage_chain_flush(&((struct match_stage *)base)->inner, now_ns, is_final);
 }
 
-const struct stage_ops stage_match = {.name = "match",
-                                      .compile = compile,
-                                      .process = process,
-                                      .flush = flush,
-                                      .free = free_stage,
-                                      .ignores_extracted = true};
+const struct stage_ops stage_ops_match = {.name = "match",
+                                          .compile = compile,
+                                          .process = process,
+                                          .flush = flush,
+                                          .free = free_stage,
+                                          .ignores_extracted = true};

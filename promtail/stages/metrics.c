@@ -240,5 +240,5 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
     return 0;
 }
 
-const struct stage_ops stage_metrics = {
+const struct stage_ops stage_ops_metrics = {
     .name = "metrics", .compile = compile, .process = process, .free = free_stage};

@@ -199,9 +199,9 @@ static void flush(struct stage *base, int64_t now_ns, bool is_final)
     }
 }
 
-const struct stage_ops stage_multiline = {.name = "multiline",
-                                          .compile = compile,
-                                          .process = process,
-                                          .flush = flush,
-                                          .free = free_stage,
-                                          .ignores_extracted = true};
+const struct stage_ops stage_ops_multiline = {.name = "multiline",
+                                              .compile = compile,
+                                              .process = process,
+                                              .flush = flush,
+                                              .free = free_stage,
+                                              .ignores_extracted = true};

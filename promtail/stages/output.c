@@ -33,4 +33,5 @@ static bool process(struct stage *base, struct record *r)
     return true;
 }
 
-const struct stage_ops stage_output = {.name = "output", .compile = compile, .process = process};
+const struct stage_ops stage_ops_output = {
+    .name = "output", .compile = compile, .process = process};

@@ -80,4 +80,4 @@ static bool process(struct stage *base, struct record *r)
     return true;
 }
 
-const struct stage_ops stage_pack = {.name = "pack", .compile = compile, .process = process};
+const struct stage_ops stage_ops_pack = {.name = "pack", .compile = compile, .process = process};

@@ -72,5 +72,5 @@ static void free_stage(struct stage *base)
     mem_free(s);
 }
 
-const struct stage_ops stage_regex = {
+const struct stage_ops stage_ops_regex = {
     .name = "regex", .compile = compile, .process = process, .free = free_stage};

@@ -160,5 +160,5 @@ static void free_stage(struct stage *base)
     mem_free(s);
 }
 
-const struct stage_ops stage_replace = {
+const struct stage_ops stage_ops_replace = {
     .name = "replace", .compile = compile, .process = process, .free = free_stage};

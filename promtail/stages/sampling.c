@@ -57,5 +57,5 @@ static bool process(struct stage *base, struct record *r)
     return false;
 }
 
-const struct stage_ops stage_sampling = {
+const struct stage_ops stage_ops_sampling = {
     .name = "sampling", .compile = compile, .process = process, .ignores_extracted = true};

@@ -1,7 +1,7 @@
 /* promtail/stages/stage.h - what a pipeline stage is, and how its settings are read.
  *
  * One file per stage: it holds the stage's settings, its compile and process functions and one
- * `const struct stage_ops stage_<name>`, listed in stages/registry.c.  Loop thread only. */
+ * `const struct stage_ops stage_ops_<name>`, listed in stages/registry.c.  Loop thread only. */
 #pragma once
 #include "base/status.h"
 #include "promtail/record.h"

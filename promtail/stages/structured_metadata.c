@@ -48,7 +48,7 @@ static bool process(struct stage *base, struct record *r)
     return true;
 }
 
-const struct stage_ops stage_structured_metadata = {
+const struct stage_ops stage_ops_structured_metadata = {
     .name = "structured_metadata", .compile = compile, .process = process};
-const struct stage_ops stage_non_indexed_labels = {
+const struct stage_ops stage_ops_non_indexed_labels = {
     .name = "non_indexed_labels", .compile = compile, .process = process};

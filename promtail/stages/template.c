@@ -53,5 +53,5 @@ static void free_stage(struct stage *base)
     mem_free(base);
 }
 
-const struct stage_ops stage_template = {
+const struct stage_ops stage_ops_template = {
     .name = "template", .compile = compile, .process = process, .free = free_stage};

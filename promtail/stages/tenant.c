@@ -48,4 +48,5 @@ static bool process(struct stage *base, struct record *r)
     return true;
 }
 
-const struct stage_ops stage_tenant = {.name = "tenant", .compile = compile, .process = process};
+const struct stage_ops stage_ops_tenant = {
+    .name = "tenant", .compile = compile, .process = process};

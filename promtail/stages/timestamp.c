@@ -237,5 +237,5 @@ static bool process(struct stage *base, struct record *r)
     return true;
 }
 
-const struct stage_ops stage_timestamp = {
+const struct stage_ops stage_ops_timestamp = {
     .name = "timestamp", .compile = compile, .process = process, .free = free_stage};

@@ -76,10 +76,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     arena_init(&nodes, SIZE_MAX);
     int rc = yaml_load(str_c(pipelines[data[0] % ARRAY_LEN(pipelines)]), &nodes, &root, NULL);
     ASSERT(rc == 0);
-    rc = pipeline_new("f", root, &sink, &p, NULL);
+    rc = job_pipeline_new("f", root, &sink, &p, NULL);
     ASSERT(rc == 0);
     put_lines(p, str_make((const char *)data + 1, size - 1));
-    pipeline_free(p);
+    job_pipeline_free(p);
     arena_deinit(&nodes);
     return 0;
 }

@@ -64,7 +64,7 @@ static inline void pipe_open(struct pipe *p, const char *stages)
     buf_init(&p->out, BUF_NO_LIMIT);
     label_list_set(&p->labels, &p->nodes, STR("job"), STR("test"));
     cr_assert_eq(yaml_load(str_c(stages), &p->nodes, &root, &p->err), 0, "%s", p->err.text);
-    p->rc = pipeline_new("test", root, &p->sink, &p->pipeline, &p->err);
+    p->rc = job_pipeline_new("test", root, &p->sink, &p->pipeline, &p->err);
 }
 
 static inline void pipe_put(struct pipe *p, str line)
@@ -87,7 +87,7 @@ static inline void pipe_put_lines(struct pipe *p, const char *text)
 
 static inline void pipe_close(struct pipe *p)
 {
-    pipeline_free(p->pipeline);
+    job_pipeline_free(p->pipeline);
     buf_deinit(&p->out);
     arena_deinit(&p->lines);
     arena_deinit(&p->nodes);
