@@ -4,6 +4,7 @@
 #include "logql/check.h"
 #include "logql/grammar.h"
 #include "logql/grammar_io.h"
+#include "logql/visit.h"
 
 int logql_yylex(LOGQL_YYSTYPE *value, struct source_pos *pos, struct parse *p)
 {
@@ -53,6 +54,23 @@ static int parse_text(str query, struct arena *a, struct expr **ret, struct erro
     return error_set_at(err, found->code, found->line, found->col, "%s", found->text);
 }
 
+static bool count_stage(void *arg, const struct stage *s)
+{
+    size_t *n = arg;
+    *n += s->kind != STAGE_LINE_FILTER;
+    return true;
+}
+
+static int check_stages(const struct expr *e, struct error *err)
+{
+    size_t n = 0;
+    visit_expr(e, &(struct visitor){.stage = count_stage, .arg = &n});
+    return n <= LOGQL_STAGES_MAX
+               ? 0
+               : error_set(err, E_PARSE, "parse error : query has too many stages (%zu > %d)", n,
+                           LOGQL_STAGES_MAX);
+}
+
 static int parse_checked(str query, struct arena *a, bool with_matchers, struct expr **ret,
                          struct error *err)
 {
@@ -60,6 +78,9 @@ static int parse_checked(str query, struct arena *a, bool with_matchers, struct 
     int rc = parse_text(query, a, &e, err);
     if (rc == 0) {
         rc = logql_check(e, with_matchers, err);
+    }
+    if (rc == 0) {
+        rc = check_stages(e, err);
     }
     if (rc != 0) {
         logql_release(e);

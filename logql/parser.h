@@ -7,6 +7,9 @@
 #include "logql/ast.h"
 
 #define LOGQL_QUERY_BYTES_MAX 131072 /* longer queries are refused before they are read */
+/* Stages of a whole query save line filters.  Each has its own memory in every thread that runs the
+ * query (a parser: 16 KiB). */
+#define LOGQL_STAGES_MAX 1000
 
 /* Parses and checks a whole query.  On success the tree lives in `a` and the caller ends it with
  * logql_release(); on failure (E_PARSE, E_LIMIT) nothing is left to release and *ret is NULL.

@@ -137,6 +137,30 @@ Test(logql_parser, turns_negated_alternatives_into_filters)
     logql_release(e);
 }
 
+static void append_stages(struct buf *b, const char *stage, int n)
+{
+    for (int i = 0; i < n; i++) {
+        buf_append_c(b, stage);
+    }
+}
+
+Test(logql_parser, refuses_more_stages_than_a_query_may_have)
+{
+    struct buf b;
+    buf_init(&b, BUF_NO_LIMIT);
+    buf_append_c(&b, "{a=\"b\"}");
+    append_stages(&b, " |= \"x\"", 5000); /* line filters are not counted */
+    append_stages(&b, " | json", LOGQL_STAGES_MAX);
+    logql_release(parse(buf_c(&b)));
+    append_stages(&b, " | logfmt", 1);
+    refuses(logql_parse, buf_c(&b), "parse error : query has too many stages (1001 > 1000)");
+    buf_reset(&b);
+    append_stages(&b, "count_over_time({a=\"b\"} | json | logfmt [1m]) + ", 500);
+    buf_append_c(&b, "count_over_time({a=\"b\"} | json [1m])");
+    refuses(logql_parse, buf_c(&b), "parse error : query has too many stages (1001 > 1000)");
+    buf_deinit(&b);
+}
+
 Test(logql_parser, refuses_what_is_too_long_or_too_deep)
 {
     size_t size = 1 << 20;
