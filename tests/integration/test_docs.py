@@ -1,4 +1,6 @@
 """What the documents say and what the programs do must agree."""
+import fnmatch
+import glob
 import os
 import re
 import subprocess
@@ -41,5 +43,34 @@ class Documents(unittest.TestCase):
     def test_each_package_is_explained(self):
         dependencies = read("docs", "dependencies.md").lower()
         for header in ("libuv", "microhttpd", "curl", "wslay", "yaml", "jansson", "lz4", "lmdb", "re2",
-                       "re2c", "bison", "xxhash", "snappy", "zlib", "rdkafka", "systemd", "maxminddb"):
+                       "re2c", "bison", "xxhash", "snappy", "zlib", "rdkafka", "systemd", "maxminddb", "hyperscan"):
             self.assertIn(header, dependencies)
+
+    def test_the_coverage_of_logql_names_tests_that_exist(self):
+        tests, suites = set(), set()
+        for path in glob.glob(os.path.join(ROOT, "tests", "unit", "*", "test_*.c")):
+            for suite, name in re.findall(r"Test\((\w+),\s*(\w+)", read(path)):
+                tests.add(f"{suite}::{name}")
+                suites.add(suite)
+        document = read("docs", "logql.md")
+        # suite; suite::name; suite::name, another_name, one_*
+        for suite, names in re.findall(
+                r"(?<![/\w])((?:logql|distributor)_\w+)((?:::[a-z0-9_*]+(?:, [a-z0-9_*]+)*)?)", document):
+            self.assertIn(suite, suites)
+            for name in names[2:].split(", ") if names else []:
+                self.assertTrue(fnmatch.filter(tests, f"{suite}::{name}"), f"{suite}::{name}")
+        for path in re.findall(r"\btests/(?:fuzz|golden)/[\w/.]*\w", document):
+            self.assertTrue(os.path.exists(os.path.join(ROOT, path)), path)
+
+    def test_the_coverage_of_logql_names_each_function_of_templates(self):
+        document = read("docs", "logql.md")
+        loki = read("logql", "template", "funcs_loki.c")
+        tables = re.findall(r"&(\w+)", loki[loki.index("template_funcs template_funcs_loki"):])
+        sources = [read(path) for path in glob.glob(os.path.join(ROOT, "logql", "template", "*.c"))]
+        for table in tables:
+            text = loki if table == "own_table" else next(
+                source for source in sources if f"{table} = TEMPLATE_TABLE" in source)
+            array = re.search(rf"{table} = TEMPLATE_TABLE\((\w+)\)", text)[1]
+            begin = text.index(f"struct template_func {array}[]")
+            for name in re.findall(r'\{"(\w+)"', text[begin:text.index("};", begin)]):
+                self.assertIn(f"`{name}`", document)
