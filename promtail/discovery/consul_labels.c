@@ -1,5 +1,7 @@
 #include "promtail/discovery/consul_labels.h"
 
+#include <jansson.h>
+
 #include "base/mem.h"
 
 struct build {

@@ -1,6 +1,8 @@
 /* docker_sd_configs: the running containers of a daemon, asked for again and again. */
 #include <stdlib.h>
 
+#include <jansson.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "promtail/discovery/discovery.h"

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include <jansson.h>
+
 #include "base/mem.h"
 
 int docker_host_parse(const char *host, struct docker_host *ret, struct error *err)

@@ -1,10 +1,10 @@
 /* promtail/discovery/docker_api.h - the daemon's address as a URL, and its containers as targets.
  */
 #pragma once
-#include <jansson.h>
-
 #include "promtail/config/targets.h"
 #include "promtail/discovery/discovery.h"
+
+typedef struct json_t json_t; /* jansson's */
 
 struct docker_host {
     char url[512];         /* "http://docker" or "http://host:port" */

@@ -1,4 +1,6 @@
 /* Groups of the roles endpoints and endpointslice: addresses, and the pods behind them. */
+#include <jansson.h>
+
 #include "base/mem.h"
 #include "base/vec.h"
 #include "promtail/discovery/k8s_build.h"

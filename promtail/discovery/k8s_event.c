@@ -1,6 +1,8 @@
 /* What a Kubernetes API server sends: objects and the lines of a watch. */
 #include <stdio.h>
 
+#include <jansson.h>
+
 #include "promtail/discovery/k8s_watch.h"
 
 bool k8s_object_key(const json_t *object, char out[K8S_KEY_BYTES])

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include <jansson.h>
+
 #include "base/mem.h"
 #include "promtail/discovery/k8s_build.h"
 

@@ -1,10 +1,10 @@
 /* promtail/discovery/k8s_labels.h - target groups with __meta_kubernetes_ labels from objects, as
  * Prometheus makes them.  Pure functions; results live in the arena. */
 #pragma once
-#include <jansson.h>
-
 #include "promtail/config/targets.h"
 #include "promtail/discovery/discovery.h"
+
+typedef struct json_t json_t; /* jansson's */
 
 /* How objects of other kinds are found; NULL if there is none. */
 struct k8s_lookup {

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <jansson.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/vec.h"

@@ -4,10 +4,10 @@
  * that ends is taken up where it was; 410 Gone lists again, and what is missing in the new list was
  * deleted.  Failures back off.  Loop thread only. */
 #pragma once
-#include <jansson.h>
-
 #include "base/map.h"
 #include "base/status.h"
+
+typedef struct json_t json_t; /* jansson's */
 
 struct http_client;
 struct loop;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include "base/mem.h"
 #include "base/vec.h"
 #include "promtail/config/targets.h"

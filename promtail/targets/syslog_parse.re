@@ -213,7 +213,8 @@ static bool stamp(const char *s, int64_t now_ns, int64_t *ret_ns)
 {
     int month = month_number(s);
     int day = s[4] == ' ' ? s[5] - '0' : number(s + 4, s + 6);
-    int hour = number(s + 7, s + 9), minute = number(s + 10, s + 12), second = number(s + 13, s + 15);
+    int hour = number(s + 7, s + 9), minute = number(s + 10, s + 12);
+    int second = number(s + 13, s + 15);
     if (day < 1 || day > civil_month_days(2000, month) || hour > 23 || minute > 59 || second > 59)
         return false;
     int64_t days_now = civil_floor_div(now_ns, 86400 * NS_PER_S);

@@ -1,5 +1,7 @@
 /* links: promtail */
 /* A line of a Kubernetes watch, and the groups of every role made of its object. */
+#include <jansson.h>
+
 #include "base/mem.h"
 #include "promtail/discovery/k8s_access.h"
 #include "promtail/discovery/k8s_labels.h"

@@ -2,6 +2,8 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include <jansson.h>
+
 #include "base/mem.h"
 #include "promtail/discovery/k8s_access.h"
 #include "promtail/discovery/k8s_labels.h"
