@@ -12,6 +12,10 @@
 #include "querier/internal.h"
 #include "runtime/workers.h"
 
+/* Lines and labels of the answer to a log query: what a few of them hold at once has to fit into
+ * memory, and no reader wants more. */
+#define ANSWER_LINE_BYTES_MAX (100u << 20)
+
 struct engine_params call_engine_params(struct call *c)
 {
     const struct limits *l = c->limits;
@@ -26,6 +30,7 @@ struct engine_params call_engine_params(struct call *c)
                 .read_bytes_max = l->max_query_bytes_read,
                 .length_ns_max = l->max_query_length_ns,
                 .range_ns_max = l->max_query_range_ns,
+                .answer_bytes_max = ANSWER_LINE_BYTES_MAX,
             },
         .sources = c->q->sources,
         .n_sources = c->q->config.n_sources,

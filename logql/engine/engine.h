@@ -29,6 +29,7 @@ struct engine_limits {
     int64_t length_ns_max;     /* end - start: max_query_length */
     int64_t range_ns_max;      /* of a [range]: max_query_range */
     uint64_t memory_bytes_max; /* for partial results; default 2 GiB when 0 */
+    uint64_t answer_bytes_max; /* lines of a log query's answer with their labels */
 };
 
 #define ENGINE_POINTS_MAX 11000 /* steps of one query, as Loki's HTTP layer refuses more */

@@ -22,6 +22,9 @@ struct kept_entry {
     const struct pipeline_labels *labels;
 };
 
+/* A shard reports what it holds when it has grown by so much. */
+#define HOLD_STEP_BYTES ((size_t)1 << 20)
+
 /* What a shard works with. */
 struct keeper {
     struct engine_query *q;
@@ -36,6 +39,14 @@ struct keeper {
     size_t line_bytes; /* kept */
     size_t held_bytes; /* counted by engine_hold() */
 };
+
+static int logs_too_large(uint64_t max, struct error *err)
+{
+    return error_set(err, E_LIMIT,
+                     "the answer would be larger than %llu bytes; ask for fewer entries (limit) or "
+                     "for shorter lines",
+                     (unsigned long long)max);
+}
 
 /* <0 if a comes before b in the answer. */
 static int entry_cmp(const struct kept_entry *a, const struct kept_entry *b, bool is_backward)
@@ -183,6 +194,20 @@ static void copy_kept_labels(struct keeper *k)
     k->stream = UINT32_MAX;
 }
 
+/* What a shard keeps is bounded while it grows, not after: a template makes a gigabyte of a block
+ * of small lines. */
+static int check_kept(struct keeper *k, bool is_grown_only)
+{
+    struct shard *sh = k->shard;
+    uint64_t max = k->q->params.limits.answer_bytes_max;
+    if (max > 0 && k->line_bytes > max)
+        return logs_too_large(max, &sh->err);
+    size_t now = k->line_bytes + pipeline_run_label_bytes(sh->run) + arena_used(&sh->copied_labels);
+    if (is_grown_only && now < k->held_bytes + HOLD_STEP_BYTES)
+        return 0;
+    return engine_hold(k->q, &k->held_bytes, now, &sh->err);
+}
+
 static int run_piece(struct keeper *k, const struct block_view *v, uint32_t from, uint32_t to,
                      uint64_t seq)
 {
@@ -199,6 +224,9 @@ static int run_piece(struct keeper *k, const struct block_view *v, uint32_t from
         /* Within a piece entries come best first: one that is not kept ends it. */
         if (!keep(k, &r, v->ts_ns[r.at], seq + r.at))
             break;
+        rc = check_kept(k, true);
+        if (rc != 0)
+            return rc;
     }
     share_bound(k);
     return pipeline_run_error(sh->run, &sh->err);
@@ -257,8 +285,7 @@ static int run_units(struct keeper *k, atomic_size_t *at)
         uint64_t before = sh->stats.bytes_processed;
         int rc = run_unit(k, u);
         if (rc == 0)
-            rc = engine_hold(q, &k->held_bytes, k->line_bytes + pipeline_run_label_bytes(sh->run),
-                             &sh->err);
+            rc = check_kept(k, false);
         if (rc == 0)
             rc = engine_check(q, sh->stats.bytes_processed - before, &sh->err);
         engine_publish_stats(sh);
@@ -312,7 +339,7 @@ static int run_interval(struct keeper *k)
     struct shard *sh = k->shard;
     int64_t interval = k->q->params.interval_ns;
     VEC(struct kept_entry) chosen = {0};
-    size_t wanted = k->limit;
+    size_t wanted = k->limit, chosen_bytes = 0;
     bool has_last = false;
     int64_t last = 0;
     int rc = 0;
@@ -335,6 +362,7 @@ static int run_interval(struct keeper *k)
             int64_t distance = k->is_backward ? last - e->ts_ns : e->ts_ns - last;
             if (!is_next_rounds && chosen.len < wanted && (!has_last || distance >= interval)) {
                 VEC_PUSH(&chosen, *e);
+                chosen_bytes += e->line_len + sizeof *e;
                 has_last = true;
                 last = e->ts_ns;
             } else {
@@ -343,7 +371,7 @@ static int run_interval(struct keeper *k)
         }
         bool is_one_time = sh->kept.items[0].ts_ns == end;
         sh->kept.len = 0;
-        k->line_bytes = 0;
+        k->line_bytes = chosen_bytes;
         if (is_last_round)
             break;
         if (k->is_backward)
@@ -498,6 +526,20 @@ static void make_streams(struct engine_query *q, const struct kept_entry *entrie
     u64map_deinit(&by_hash);
 }
 
+static int check_size(const struct engine_query *q, const struct engine_result *r,
+                      struct error *err)
+{
+    uint64_t bytes = 0, max = q->params.limits.answer_bytes_max;
+    for (size_t i = 0; i < r->n_streams; i++) {
+        const struct engine_stream *s = &r->streams[i];
+        for (size_t k = 0; k < s->labels.n; k++)
+            bytes += s->labels.items[k].name.len + s->labels.items[k].value.len;
+        for (size_t k = 0; k < s->n_entries; k++)
+            bytes += s->entries[k].line.len;
+    }
+    return max > 0 && bytes > max ? logs_too_large(max, err) : 0;
+}
+
 int logs_finish(struct engine_query *q, struct engine_result *ret, struct error *err)
 {
     VEC(struct kept_entry) all = {0};
@@ -515,5 +557,5 @@ int logs_finish(struct engine_query *q, struct engine_result *ret, struct error 
         if (rc != 0)
             return rc;
     }
-    return 0;
+    return check_size(q, ret, err);
 }

@@ -204,6 +204,17 @@ Test(logql_engine_logs, refuses_what_limits_forbid_in_lokis_words)
     expect_error("{a=\"x\"}", &params, 400,
                  "the query would read too many bytes (query: 170 B, limit: 10 B); consider adding "
                  "more specific stream selectors or reduce the time range of the query");
+    params.limits = (struct engine_limits){.answer_bytes_max = 100000};
+    const char *too_large = "the answer would be larger than 100000 bytes; ask for fewer entries "
+                            "(limit) or for shorter lines";
+    expect_error("{a=\"x\"} | line_format `{{ repeat 2000 \"x\" }}`", &params, 400, too_large);
+    expect_error("{a=\"x\"} | label_format b=`{{ repeat 2000 __line__ }}`", &params, 400,
+                 too_large);
+    params.limits = (struct engine_limits){.memory_bytes_max = 4 << 20};
+    expect_error(
+        "{a=\"x\"} | line_format `{{ repeat 200000 \"x\" }}`", &params, 400,
+        "query needs more memory than the limit of 4194304 bytes; consider a smaller limit, "
+        "a shorter time range, or less cardinality");
     params.limits = (struct engine_limits){0};
     params.is_instant = true;
     expect_error("{a=\"x\"}", &params, 400,
