@@ -25,6 +25,7 @@
 struct env {
     MDB_env *mdb;
     const char *map; /* where the file lies in memory; NULL: not known */
+    size_t map_len;
     char *data_path;
     size_t map_bytes;
     pthread_mutex_t lock; /* guards readers and is_growing */
@@ -105,13 +106,18 @@ static int keep_slack(struct env *e)
 
 static void find_map(struct env *e)
 {
+    MDB_envinfo info;
     int fd;
-    e->map = mdb_env_get_fd(e->mdb, &fd) == 0 ? mapping_of_file(fd) : NULL;
+    e->map = NULL;
+    if (mdb_env_get_fd(e->mdb, &fd) != 0 || mdb_env_info(e->mdb, &info) != 0)
+        return;
+    e->map = mapping_of_file(fd);
+    e->map_len = info.me_mapsize;
 }
 
 str env_bytes(const struct env *e)
 {
-    return e->map == NULL ? (str){NULL, 0} : str_make(e->map, env_file_bytes(e));
+    return e->map == NULL ? (str){NULL, 0} : str_make(e->map, MIN(env_file_bytes(e), e->map_len));
 }
 
 /* LMDB maps its reader table and writes to it; where the disk has no block for it that is a SIGBUS.
