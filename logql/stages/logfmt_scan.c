@@ -1,6 +1,7 @@
 #include "logql/stages/logfmt_scan.h"
 
 #include "base/utf8.h"
+#include "logql/stages/json_lax.h"
 
 /* Bytes that end something: white space and control, '=' and '"'. */
 enum { PLAIN, BLANK, EQUALS, QUOTE };
@@ -140,20 +141,15 @@ static bool unquote(str s, struct arena *a, str *ret)
 /* Stands on the opening quote. */
 static bool quoted_value(struct logfmt_scan *s, struct arena *a)
 {
-    size_t from = s->at + 1, at = from;
-    bool has_escape = false;
-    for (; at < s->line.len && s->line.ptr[at] != '"'; at++) {
-        if (s->line.ptr[at] == '\\') {
-            has_escape = true;
-            at++;
-        }
-    }
-    if (at >= s->line.len) {
+    size_t from = s->at + 1;
+    bool has_escape;
+    size_t end = json_lax_string_end(s->line, from, &has_escape); /* strings end alike */
+    if (end == STR_NPOS) {
         s->at = s->line.len;
         return fail(s, LOGFMT_UNTERMINATED);
     }
-    s->at = at + 1;
-    s->value = str_sub(s->line, from, at);
+    s->at = end;
+    s->value = str_sub(s->line, from, end - 1);
     if (has_escape && !unquote(s->value, a, &s->value))
         return fail(s, LOGFMT_BAD_QUOTED);
     return true;
