@@ -67,7 +67,8 @@ static int day_open(struct store_selection *sel, int64_t day, struct day *ret)
         log_error("store", "cannot open a day's table", LOG_I("day", day), LOG_ERR(code));
     else
         VEC_PUSH(&sel->days, *ret);
-    return code;
+    /* A spoilt head may claim more pages than there are addresses. */
+    return code == E_NO_MEMORY ? E_NOT_FOUND : code;
 }
 
 /* What a day's table left out, or why it showed no more: a query answers with what there is. */
