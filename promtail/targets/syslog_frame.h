@@ -16,8 +16,8 @@ struct syslog_frame {
     void *arg;
 };
 
-#define SYSLOG_PENDING_BYTES_MAX (16u << 20) /* one message without an end; past it: E_TOO_LARGE   \
-                                              */
+/* one message without an end; past it: E_TOO_LARGE */
+#define SYSLOG_PENDING_BYTES_MAX (16u << 20)
 
 void syslog_frame_init(struct syslog_frame *f, size_t counted_bytes_max,
                        void (*message)(void *arg, str message), void *arg);
