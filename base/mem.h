@@ -26,7 +26,7 @@ void mem_die(const char *file, int line, const char *what) __attribute__((noretu
     } while (0)
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#ifndef MIN /* <sys/param.h> has the same two */
+#ifndef MIN /* <sys/param.h> has the same two; both evaluate their arguments twice */
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #endif

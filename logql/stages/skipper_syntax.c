@@ -200,7 +200,8 @@ static bool write_brace(struct writer *w)
     bool is_repeat = w->at > digits;
     if (is_repeat && is_at(w, ',')) {
         w->at++;
-        most = MAX(least, read_number(w));
+        size_t upper = read_number(w); /* MAX would read twice */
+        most = MAX(least, upper);
     }
     if (is_repeat && is_at(w, '}')) {
         w->at++;

@@ -213,26 +213,105 @@ size_t ident_list_rotated(const char *path, int64_t after_ns, struct rotated_fil
     return found.len;
 }
 
-int ident_find_moved(const char *path, const struct source_ident *id, int64_t size,
-                     bool *ret_is_gzip)
+/* --- many generations of one path: the folder is read once --- */
+
+struct sibling {
+    char *path;
+    str name; /* end of path */
+    ino_t ino;
+    bool has_head; /* head_hash was tried; 0: unreadable or too short */
+    uint64_t head_hash;
+};
+
+struct ident_siblings {
+    struct sibling *items;
+    size_t len, cap;
+};
+
+struct ident_siblings *ident_siblings_read(const char *path)
 {
+    struct ident_siblings *s = mem_zalloc(sizeof *s);
     char dir[PATH_BYTES], name[PATH_BYTES];
     str base;
     split_path(path, dir, &base);
     size_t dot = str_rfind_char(base, '.'); /* app.log may become app-1.log or app.log.1 */
     str stem = dot == STR_NPOS || dot == 0 ? base : str_sub(base, 0, dot);
-    struct candidate best = {.fd = -1};
     DIR *d = opendir(dir);
     for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
         str entry = str_c(e->d_name);
         if (!str_has_prefix(entry, stem) || str_eq(entry, base))
             continue;
         int n = snprintf(name, sizeof name, "%s/%s", dir, e->d_name);
-        if (n > 0 && (size_t)n < sizeof name && look_at(name, entry, id, size, &best))
-            break;
+        if (n <= 0 || (size_t)n >= sizeof name)
+            continue;
+        struct sibling one = {.path = mem_strdup(name), .ino = e->d_ino};
+        one.name = str_from(str_c(one.path), (size_t)n - entry.len);
+        VEC_PUSH(s, one);
     }
     if (d != NULL)
         closedir(d);
+    return s;
+}
+
+void ident_siblings_free(struct ident_siblings *s)
+{
+    if (s == NULL)
+        return;
+    for (size_t i = 0; i < s->len; i++)
+        mem_free(s->items[i].path);
+    VEC_FREE(s);
+    mem_free(s);
+}
+
+/* Hash of the first IDENT_HEAD_BYTES of the text, decompressed if it is gzip; 0 if there are not so
+ * many. */
+static uint64_t sibling_head(const struct sibling *b)
+{
+    char head[IDENT_HEAD_BYTES];
+    gzFile gz = gzopen(b->path, "rbe"); /* reads plain files as they are */
+    int n = gz == NULL ? -1 : gzread(gz, head, sizeof head);
+    bool is_misnamed = gz != NULL && !gzdirect(gz) && !str_has_suffix(b->name, STR(".gz"));
+    if (gz != NULL)
+        gzclose(gz);
+    return n == (int)sizeof head && !is_misnamed ? hash_xxh64(str_make(head, sizeof head), 0) : 0;
+}
+
+/* False if it is certainly no copy of `id`: spares opening every file for every generation. */
+static bool may_be_copy(struct sibling *b, const struct source_ident *id)
+{
+    if (id->head_bytes != IDENT_HEAD_BYTES)
+        return id->head_bytes >= HEAD_CERTAIN_BYTES;
+    if (!b->has_head) {
+        b->head_hash = sibling_head(b);
+        b->has_head = true;
+    }
+    return b->head_hash == id->head_hash;
+}
+
+int ident_siblings_find(struct ident_siblings *s, const struct source_ident *id, int64_t size,
+                        bool *ret_is_gzip)
+{
+    struct candidate best = {.fd = -1};
+    *ret_is_gzip = false;
+    for (size_t i = 0; i < s->len; i++) {
+        struct sibling *b = &s->items[i];
+        if (b->ino == id->ino && look_at(b->path, b->name, id, size, &best))
+            return best.fd; /* renamed: certain */
+    }
+    for (size_t i = 0; i < s->len; i++) {
+        struct sibling *b = &s->items[i];
+        if (may_be_copy(b, id) && look_at(b->path, b->name, id, size, &best))
+            break;
+    }
     *ret_is_gzip = best.is_gzip;
     return best.fd;
+}
+
+int ident_find_moved(const char *path, const struct source_ident *id, int64_t size,
+                     bool *ret_is_gzip)
+{
+    struct ident_siblings *s = ident_siblings_read(path);
+    int fd = ident_siblings_find(s, id, size, ret_is_gzip);
+    ident_siblings_free(s);
+    return fd;
 }

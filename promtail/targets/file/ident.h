@@ -41,3 +41,11 @@ size_t ident_list_rotated(const char *path, int64_t after_ns, struct rotated_fil
  * same head).  Returns an open descriptor or -1; *ret_is_gzip tells how to read it. */
 int ident_find_moved(const char *path, const struct source_ident *id, int64_t size,
                      bool *ret_is_gzip);
+
+/* The same for many generations of one path: what stands beside it is read once.  A file that is
+ * renamed meanwhile is not found: read again before it is given up. */
+struct ident_siblings;
+struct ident_siblings *ident_siblings_read(const char *path); /* never NULL */
+void ident_siblings_free(struct ident_siblings *s);           /* NULL allowed */
+int ident_siblings_find(struct ident_siblings *s, const struct source_ident *id, int64_t size,
+                        bool *ret_is_gzip);

@@ -116,23 +116,47 @@ static struct source *new_source(struct tail *t, const struct source_ident *id, 
     return s;
 }
 
-/* A generation that is not under the path any more, and may not have been read to its end.
- * Returns when it was last written, 0 if it is not to be found. */
-static int64_t recover_moved(struct tail *t, struct source *s)
+/* Generations that are not under the path any more, and may not have been read to their end: goes
+ * on with those that stand in `siblings`; the others stay in the list.  Returns when the newest was
+ * last written, 0 if none was found. */
+static int64_t recover_moved(struct tail *t, struct ident_siblings *siblings,
+                             struct source **sources, size_t *n)
 {
-    bool is_gzip = false;
-    struct stat st;
-    int64_t pos = source_resume(t->env->sources, s);
-    int fd = ident_find_moved(t->path, &s->ident, pos, &is_gzip);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        log_warn(COMPONENT, "a file that was being read is gone", LOG_C("path", t->path),
-                 LOG_I("offset", pos));
-        s->is_finished = true;
-        return 0;
+    int64_t last_ns = 0;
+    size_t left = 0;
+    for (size_t i = 0; i < *n; i++) {
+        struct source *s = sources[i];
+        struct stat st;
+        bool is_gzip = false;
+        int64_t pos = source_resume(t->env->sources, s);
+        int fd = ident_siblings_find(siblings, &s->ident, pos, &is_gzip);
+        if (fd < 0 || fstat(fd, &st) != 0) {
+            sources[left++] = s;
+            continue;
+        }
+        s->read_to = pos;
+        drain(t, source_ref(s), fd, is_gzip);
+        last_ns = MAX(last_ns, st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec);
     }
-    s->read_to = pos;
-    drain(t, source_ref(s), fd, is_gzip);
-    return st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
+    *n = left;
+    return last_ns;
+}
+
+static int64_t recover_all_moved(struct tail *t, struct source **sources, size_t n)
+{
+    int64_t last_ns = 0;
+    for (int round = 0; round < 2 && n > 0; round++) { /* the second: renamed meanwhile */
+        struct ident_siblings *siblings = ident_siblings_read(t->path);
+        int64_t found_ns = recover_moved(t, siblings, sources, &n);
+        last_ns = MAX(last_ns, found_ns);
+        ident_siblings_free(siblings);
+    }
+    for (size_t i = 0; i < n; i++) {
+        log_warn(COMPONENT, "a file that was being read is gone", LOG_C("path", t->path),
+                 LOG_I("offset", source_resume(t->env->sources, sources[i])));
+        sources[i]->is_finished = true;
+    }
+    return last_ns;
 }
 
 static bool is_known(const struct tail *t, int fd)
@@ -198,14 +222,11 @@ static struct source *recover(struct tail *t, int fd, const struct source_ident 
         else
             VEC_PUSH(&moved, s);
     }
-    for (size_t i = 0; i < moved.len; i++) {
-        int64_t written_ns = 0;
-        if (t->env->job->decompression.enabled)
+    if (!t->env->job->decompression.enabled)
+        last_ns = recover_all_moved(t, moved.items, moved.len);
+    else
+        for (size_t i = 0; i < moved.len; i++)
             moved.items[i]->is_finished = true;
-        else
-            written_ns = recover_moved(t, moved.items[i]);
-        last_ns = MAX(last_ns, written_ns);
-    }
     VEC_FREE(&moved);
     if (same == NULL && last_ns > 0)
         recover_between(t, last_ns, now);

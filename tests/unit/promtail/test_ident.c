@@ -113,3 +113,40 @@ Test(promtail_ident, finds_renamed_and_copied_files)
     cr_expect(ident_is_same_file(fd, &id));
     close(fd);
 }
+
+Test(promtail_ident, many_generations_are_found_by_one_look_at_the_folder)
+{
+    char name[64], to[256], text[2000];
+    struct source_ident ids[20];
+    for (int i = 0; i < 20; i++) { /* even ones are renamed, odd ones copied: another inode */
+        int n = snprintf(text, sizeof text, "%d: a file whose beginning tells it apart\n", i);
+        memset(text + n, 'x', sizeof text - 1 - (size_t)n);
+        text[sizeof text - 1] = '\0';
+        int fd = write_file("many.log", text);
+        cr_assert(ident_take(fd, &ids[i]));
+        close(fd);
+        snprintf(name, sizeof name, "many.log.%d", i);
+        snprintf(to, sizeof to, "%s/%s", dir, name);
+        if (i % 2 == 0) {
+            cr_assert_eq(rename(in_dir("many.log"), to), 0);
+        } else {
+            close(write_file(name, text));
+            cr_assert_eq(unlink(in_dir("many.log")), 0);
+        }
+    }
+    struct ident_siblings *siblings = ident_siblings_read(in_dir("many.log"));
+    for (int i = 0; i < 20; i++) {
+        bool is_gzip = true;
+        int fd = ident_siblings_find(siblings, &ids[i], 100, &is_gzip);
+        cr_assert_geq(fd, 0, "generation %d", i);
+        cr_assert(ident_head_matches(fd, &ids[i]));
+        cr_assert_not(is_gzip);
+        close(fd);
+    }
+    struct source_ident other = ids[0];
+    bool is_gzip;
+    other.ino = 1;
+    other.head_hash++;
+    cr_assert_lt(ident_siblings_find(siblings, &other, 0, &is_gzip), 0);
+    ident_siblings_free(siblings);
+}
