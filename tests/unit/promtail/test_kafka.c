@@ -178,4 +178,5 @@ Test(promtail_kafka, refuses_settings_that_cannot_work)
     w.env = (struct target_env){.loop = w.loop};
     cr_assert_neq(target_kafka.start(&w.env, &w.job, &w.pipeline, &w.target, &err), 0);
     cr_assert_str_eq(err.text, "error starting kafka target: no Kafka bootstrap brokers defined");
+    loop_free(w.loop);
 }
