@@ -51,12 +51,6 @@ struct server {
 static void on_stop(void *arg);
 static void end_when_quiet(struct server *s);
 
-static int say(const char *fmt, const char *what)
-{
-    fprintf(stderr, fmt, what);
-    return 1;
-}
-
 /* --- overrides --- */
 
 /* Reads the runtime_config file if it changed.  A bad one is reported and the old limits stay. */
@@ -366,7 +360,7 @@ int main(int argc, char **argv)
     arena_init(&arena, CONFIG_ARENA_BYTES);
     int status = 1;
     if (loge_config_read(&s.config, argc, argv, &arena, warn, &err) != 0) {
-        say("%s\n", err.text);
+        fprintf(stderr, "%s\n", err.text);
     } else if (print_and_exit(&s.config)) {
         status = 0;
     } else if (s.config.verify) {

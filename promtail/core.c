@@ -40,7 +40,7 @@ static void flush_pipelines(struct core *c, bool is_final)
 {
     int64_t now_ns = clock_mono_ns();
     for (size_t i = 0; i < c->pipelines.len; i++)
-        pipeline_flush(c->pipelines.items[i], now_ns, is_final);
+        job_pipeline_flush(c->pipelines.items[i], now_ns, is_final);
 }
 
 static void on_flush_timer(void *arg)

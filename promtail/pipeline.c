@@ -9,7 +9,7 @@
 static void put(struct record_sink *sink, struct record *r)
 {
     struct pipeline *p = CONTAINER_OF(sink, struct pipeline, sink);
-    if (pipeline_keeps_extracted(p))
+    if (job_pipeline_keeps_extracted(p))
         extracted_add_labels(r);
     stage_chain_process(&p->chain, r);
 }
@@ -59,29 +59,29 @@ void job_pipeline_free(struct pipeline *p)
     mem_free(p);
 }
 
-void pipeline_flush(struct pipeline *p, int64_t now_ns, bool is_final)
+void job_pipeline_flush(struct pipeline *p, int64_t now_ns, bool is_final)
 {
     stage_chain_flush(&p->chain, now_ns, is_final);
 }
 
-void pipeline_pause(struct pipeline *p, int64_t until_mono_ns)
+void job_pipeline_pause(struct pipeline *p, int64_t until_mono_ns)
 {
     p->paused_until_ns = MAX(p->paused_until_ns, until_mono_ns);
 }
 
-void pipeline_hold(const struct origin *o, const void *owner)
+void job_pipeline_hold(const struct origin *o, const void *owner)
 {
     if (o->source != NULL)
         source_hold(o->source, o->from, o->to, owner);
 }
 
-void pipeline_release(const struct origin *o, const void *owner)
+void job_pipeline_release(const struct origin *o, const void *owner)
 {
     if (o->source != NULL)
         source_release(o->source, owner);
 }
 
-void pipeline_count_drop(str reason)
+void job_pipeline_count_drop(str reason)
 {
     static const char *const names[] = {"reason", NULL};
     struct metric_family *f = metric_family(

@@ -19,7 +19,7 @@ static bool passes_rate(struct clients *all)
     if (all->limits->readline_rate_drop) {
         if (token_bucket_take(&all->readline, now_ns))
             return true;
-        pipeline_count_drop(STR("global_rate_limiter_drop"));
+        job_pipeline_count_drop(STR("global_rate_limiter_drop"));
         return false;
     }
     int64_t wait_ns = token_bucket_reserve(&all->readline, now_ns);

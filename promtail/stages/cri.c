@@ -207,7 +207,7 @@ static void extract(struct record *r, const struct cri_line *line)
 
 static void take(struct cri_stage *s, struct record *r, const struct cri_line *line)
 {
-    if (pipeline_keeps_extracted(s->base.chain->pipeline))
+    if (job_pipeline_keeps_extracted(s->base.chain->pipeline))
         extract(r, line);
     label_list_set_hashed(&r->labels, r->arena, STR("stream"), stream_names[line->stream],
                           s->hashes[line->stream]);
@@ -224,7 +224,7 @@ static void take(struct cri_stage *s, struct record *r, const struct cri_line *l
 static void take_other(struct cri_stage *s, struct record *r, struct cri_line *line)
 {
     static const struct container_keys keys = {STR("stream"), STR("time"), STR("content")};
-    if (!pipeline_keeps_extracted(s->base.chain->pipeline))
+    if (!job_pipeline_keeps_extracted(s->base.chain->pipeline))
         extracted_add_labels(r);
     const struct value *flags = extracted_get(r, STR("flags"));
     container_apply(&s->fudge, r, &keys);
@@ -235,7 +235,7 @@ static bool process(struct stage *base, struct record *r)
 {
     struct cri_stage *s = (struct cri_stage *)base;
     struct cri_line line;
-    if (!stage_is_first(base) && pipeline_keeps_extracted(base->chain->pipeline))
+    if (!stage_is_first(base) && job_pipeline_keeps_extracted(base->chain->pipeline))
         extracted_add_labels(r);
     if (split(r->line, &line))
         take(s, r, &line);

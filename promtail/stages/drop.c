@@ -156,7 +156,7 @@ static bool process(struct stage *base, struct record *r)
     struct drop_stage *s = (struct drop_stage *)base;
     if (!is_to_drop(s, r))
         return true;
-    pipeline_count_drop(s->reason);
+    job_pipeline_count_drop(s->reason);
     return false;
 }
 

@@ -6,7 +6,7 @@ void holds_add(struct holds *h, const struct origin *o)
 {
     if (o->source == NULL)
         return;
-    pipeline_hold(o, h);
+    job_pipeline_hold(o, h);
     for (size_t i = 0; i < h->len; i++)
         if (h->items[i] == o->source)
             return;
@@ -16,7 +16,7 @@ void holds_add(struct holds *h, const struct origin *o)
 void holds_release(struct holds *h)
 {
     for (size_t i = 0; i < h->len; i++) {
-        pipeline_release(&(struct origin){.source = h->items[i]}, h);
+        job_pipeline_release(&(struct origin){.source = h->items[i]}, h);
         source_unref(h->items[i]);
     }
     h->len = 0;

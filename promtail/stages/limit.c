@@ -128,7 +128,7 @@ static struct token_bucket *bucket_of(struct limit_stage *s, str value)
 
 static bool drop_one(void)
 {
-    pipeline_count_drop(STR("ratelimit_drop_stage"));
+    job_pipeline_count_drop(STR("ratelimit_drop_stage"));
     return false;
 }
 
@@ -148,7 +148,7 @@ static bool process(struct stage *base, struct record *r)
     /* Without drop the reading stops until the bucket owes nothing any more. */
     int64_t wait_ns = token_bucket_reserve(&s->bucket, now_ns);
     if (wait_ns > 0)
-        pipeline_pause(s->base.chain->pipeline, now_ns + wait_ns);
+        job_pipeline_pause(s->base.chain->pipeline, now_ns + wait_ns);
     return true;
 }
 

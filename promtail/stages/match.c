@@ -118,10 +118,10 @@ static bool process(struct stage *base, struct record *r)
     if (!selector_is_match(&s->selector, r))
         return true;
     if (s->is_drop) {
-        pipeline_count_drop(s->reason);
+        job_pipeline_count_drop(s->reason);
         return false;
     }
-    if (pipeline_keeps_extracted(base->chain->pipeline))
+    if (job_pipeline_keeps_extracted(base->chain->pipeline))
         extracted_add_labels(r);
     stage_chain_process(&s->inner, r);
     return false;

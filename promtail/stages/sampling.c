@@ -53,7 +53,7 @@ static bool process(struct stage *base, struct record *r)
     uint64_t drawn = next_random(s); /* MAX looks at its arguments twice */
     if (MAX(drawn, 1) <= s->boundary)
         return true;
-    pipeline_count_drop(s->reason);
+    job_pipeline_count_drop(s->reason);
     return false;
 }
 

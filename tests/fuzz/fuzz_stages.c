@@ -59,9 +59,9 @@ static void put_lines(struct pipeline *p, str rest)
         record_sink_put(&p->sink, &r);
         arena_reset(&a);
         if (n % 3 == 2)
-            pipeline_flush(p, INT64_MAX, false);
+            job_pipeline_flush(p, INT64_MAX, false);
     }
-    pipeline_flush(p, INT64_MAX, true);
+    job_pipeline_flush(p, INT64_MAX, true);
     arena_deinit(&a);
 }
 

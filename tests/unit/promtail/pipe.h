@@ -104,7 +104,7 @@ static inline void pipe_check(const struct pipe_case *c)
     pipe_open(&p, c->stages);
     cr_assert_eq(p.rc, 0, "%s: %s", c->stages, p.err.text);
     pipe_put_lines(&p, c->lines);
-    pipeline_flush(p.pipeline, INT64_MAX, true);
+    job_pipeline_flush(p.pipeline, INT64_MAX, true);
     cr_assert(strcmp(buf_c(&p.out), c->want) == 0, "%s\n< %s\n> %s! %s", c->stages, c->lines,
               buf_c(&p.out), c->want);
     pipe_close(&p);

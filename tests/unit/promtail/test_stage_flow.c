@@ -115,7 +115,7 @@ Test(promtail_stage_multiline, joins_blocks)
     struct pipe p; /* blocks of several label sets come in any order at the end */
     pipe_open(&p, cases[5].stages);
     pipe_put_lines(&p, cases[5].lines);
-    pipeline_flush(p.pipeline, INT64_MAX, true);
+    job_pipeline_flush(p.pipeline, INT64_MAX, true);
     cr_assert(strstr(buf_c(&p.out), "{k=\"a\"} a1\na2\n") && strstr(buf_c(&p.out), "b1\nb2\n"));
     pipe_close(&p);
 }
@@ -125,12 +125,12 @@ Test(promtail_stage_multiline, hands_on_what_has_waited_long_enough)
     struct pipe p;
     pipe_open(&p, "- multiline: {firstline: x, max_wait_time: 1h}");
     pipe_put_lines(&p, "x\na");
-    pipeline_flush(p.pipeline, clock_mono_ns(), false);
+    job_pipeline_flush(p.pipeline, clock_mono_ns(), false);
     cr_assert_str_eq(buf_c(&p.out), "");
-    pipeline_flush(p.pipeline, clock_mono_ns() + 3601 * PIPE_S, false);
+    job_pipeline_flush(p.pipeline, clock_mono_ns() + 3601 * PIPE_S, false);
     cr_assert_str_eq(buf_c(&p.out), "{job=\"test\"} x\na\n");
     pipe_put_lines(&p, "b"); /* a new block under the old first line */
-    pipeline_flush(p.pipeline, clock_mono_ns() + 3601 * PIPE_S, false);
+    job_pipeline_flush(p.pipeline, clock_mono_ns() + 3601 * PIPE_S, false);
     cr_assert_str_eq(buf_c(&p.out), "{job=\"test\"} x\na\n{job=\"test\"} b\n");
     pipe_close(&p);
 }
