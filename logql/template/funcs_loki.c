@@ -76,12 +76,17 @@ static int align(struct template_call *c, const struct tval *args, bool left, st
     if (count < 0 || count == have)
         return template_return_str(ret, s);
     template_call_buf(c, &b);
-    if (left) /* malformed bytes become U+FFFD on their way through []rune */
-        utf8_append_valid(&b, str_sub(s, 0, utf8_offset(s, (size_t)count)), STR("\xef\xbf\xbd"));
-    if (have < count)
-        buf_append_repeated(&b, STR(" "), (uint64_t)(count - have));
+    if (count < have) { /* malformed bytes become U+FFFD on their way through []rune */
+        str rest = left ? str_sub(s, 0, utf8_offset(s, (size_t)count))
+                        : str_from(s, utf8_offset(s, (size_t)(have - count)));
+        utf8_append_valid(&b, rest, STR("\xef\xbf\xbd"));
+        return template_call_take(c, &b, ret);
+    }
+    if (left)
+        buf_append_str(&b, s);
+    buf_append_repeated(&b, STR(" "), (uint64_t)(count - have));
     if (!left)
-        buf_append_str(&b, str_from(s, count < have ? utf8_offset(s, (size_t)(have - count)) : 0));
+        buf_append_str(&b, s);
     return template_call_take(c, &b, ret);
 }
 

@@ -185,16 +185,16 @@ static int f_round(struct template_call *c, struct tval *args, int n, struct tva
 }
 
 static const struct template_func funcs[] = {
-    {"int", "v", f_int},        {"int64", "v", f_int64}, {"float64", "v", f_float64},
-    {"add", "v*", f_add},       {"sub", "vv", f_sub},    {"mul", "vv*", f_mul},
-    {"div", "vv", f_div},       {"mod", "vv", f_mod},    {"max", "vv*", f_max},
-    {"min", "vv*", f_min},      {"maxf", "vv*", f_maxf}, {"minf", "vv*", f_minf},
-    {"addf", "v*", f_addf},     {"subf", "vv*", f_subf}, {"mulf", "vv*", f_mulf},
-    {"divf", "vv*", f_divf},    {"ceil", "v", f_ceil},   {"floor", "v", f_floor},
-    {"round", "vif*", f_round},
+    {"int", "v", f_int},     {"float64", "v", f_float64}, {"add", "v*", f_add},
+    {"sub", "vv", f_sub},    {"mul", "vv*", f_mul},       {"div", "vv", f_div},
+    {"mod", "vv", f_mod},    {"max", "vv*", f_max},       {"min", "vv*", f_min},
+    {"maxf", "vv*", f_maxf}, {"minf", "vv*", f_minf},     {"addf", "v*", f_addf},
+    {"subf", "vv*", f_subf}, {"mulf", "vv*", f_mulf},     {"divf", "vv*", f_divf},
+    {"ceil", "v", f_ceil},   {"floor", "v", f_floor},     {"round", "vif*", f_round},
 };
 
 static const struct template_func more[] = {
+    {"int64", "v", f_int64},
     {"add1", "v", f_add1},
     {"add1f", "v", f_add1f},
     {"biggest", "vv*", f_max},

@@ -184,6 +184,17 @@ static int t_local(struct template_call *c, struct tval *args, int n, struct tva
     return template_return_time(c, gotime_in(*args[0].t, c->ctx->local), ret);
 }
 
+/* The name of the zone stands for the *time.Location: nothing else can be done with one. */
+static int t_location(struct template_call *c, struct tval *args, int n, struct tval *ret)
+{
+    (void)n;
+    const struct gotime *t = args[0].t;
+    if (t->zone != NULL)
+        return template_return_str(ret,
+                                   t->zone == c->ctx->local ? STR("Local") : tzone_name(t->zone));
+    return template_return_str(ret, t->fixed ? str_c(t->name) : STR("UTC"));
+}
+
 static int d_truncate(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)c, (void)n;
@@ -236,6 +247,7 @@ static const struct template_func time_methods[] = {
     {"Round", "td", t_round},
     {"UTC", "t", t_utc},
     {"Local", "t", t_local},
+    {"Location", "t", t_location},
 };
 
 static const struct template_func duration_methods[] = {

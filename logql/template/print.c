@@ -201,7 +201,7 @@ static bool print_float(struct buf *b, const struct spec *f, double v, uint32_t 
     if (f->space && s.ptr[0] == '+' && !f->plus)
         text.ptr[0] = ' ';
     g.zero = f->zero && !plain;
-    bool show_sign = f->plus || s.ptr[0] != '+';
+    bool show_sign = f->plus || s.ptr[0] != '+' || isinf(v);
     if (isnan(v))
         show_sign = f->plus || f->space;
     if (!show_sign) {
