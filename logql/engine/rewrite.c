@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* True if series that differ before the pipeline may be equal after it. */
-static bool reduces_labels(const struct log_expr *log)
+static bool pipeline_reduces_labels(const struct log_expr *log)
 {
     for (size_t i = 0; i < log->n_stages; i++) {
         const struct stage *s = log->stages[i];
@@ -16,13 +16,86 @@ static bool reduces_labels(const struct log_expr *log)
     return false;
 }
 
+static bool reduces_labels(const struct expr *e)
+{
+    switch (e->kind) {
+    case EXPR_RANGE_AGG:
+        return e->range_agg.grouping.n > 0 || pipeline_reduces_labels(&e->range_agg.range.log);
+    case EXPR_VECTOR_AGG:
+        return e->vector_agg.grouping.n > 0 || reduces_labels(e->vector_agg.inner);
+    case EXPR_LABEL_REPLACE:
+        return reduces_labels(e->label_replace.inner);
+    case EXPR_BINARY:
+        return reduces_labels(e->binary.left) || reduces_labels(e->binary.right);
+    default:
+        return false;
+    }
+}
+
+static bool is_shardable(const struct expr *e, bool is_top);
+
+static bool is_shardable_aggregation(const struct expr *e, bool is_top)
+{
+    const struct expr *inner = e->vector_agg.inner;
+    if (!is_shardable(inner, is_top))
+        return false;
+    switch (e->vector_agg.op) {
+    case VECTOR_SUM:
+        return inner->kind != EXPR_VECTOR_AGG ||
+               (inner->vector_agg.op != VECTOR_MIN && inner->vector_agg.op != VECTOR_MAX);
+    case VECTOR_AVG:
+    case VECTOR_COUNT:
+        return !reduces_labels(inner);
+    case VECTOR_MIN:
+    case VECTOR_MAX:
+        return inner->kind == EXPR_RANGE_AGG && is_shardable(inner, false);
+    default:
+        return false;
+    }
+}
+
+/* True if the parts of several shards could be put together: Loki's frontend sends such a tree to
+ * the queriers as it is, were there only one shard. */
+static bool is_shardable(const struct expr *e, bool is_top)
+{
+    switch (e->kind) {
+    case EXPR_RANGE_AGG:
+        switch (e->range_agg.op) {
+        case RANGE_RATE_COUNTER:
+        case RANGE_STDVAR_OVER_TIME:
+        case RANGE_STDDEV_OVER_TIME:
+        case RANGE_ABSENT_OVER_TIME:
+            return false;
+        case RANGE_QUANTILE_OVER_TIME:
+            return is_top;
+        default:
+            return true;
+        }
+    case EXPR_VECTOR_AGG:
+        return is_shardable_aggregation(e, is_top);
+    case EXPR_BINARY:
+        return (e->binary.op == BIN_ADD || e->binary.op == BIN_MUL) && !e->binary.matching.is_on &&
+               e->binary.matching.n_labels == 0 && is_shardable(e->binary.left, is_top) &&
+               is_shardable(e->binary.right, is_top);
+    default:
+        return e->kind == EXPR_LITERAL;
+    }
+}
+
+/* True if nothing below this aggregation is rewritten: it goes to the queriers in one piece. */
+static bool is_sent_whole(const struct expr *e, bool is_top)
+{
+    bool is_extreme = e->vector_agg.op == VECTOR_MIN || e->vector_agg.op == VECTOR_MAX;
+    return is_shardable(e, is_top) && !(is_extreme && reduces_labels(e->vector_agg.inner));
+}
+
 static bool is_split_average(const struct expr *e)
 {
     if (e->kind != EXPR_RANGE_AGG || e->range_agg.op != RANGE_AVG_OVER_TIME)
         return false;
     const struct grouping *g = &e->range_agg.grouping;
     bool is_noop = !g->is_present || (g->is_without && g->n == 0);
-    return !is_noop || reduces_labels(&e->range_agg.range.log);
+    return !is_noop || pipeline_reduces_labels(&e->range_agg.range.log);
 }
 
 /* sum <grouping> (op(range)) */
@@ -78,7 +151,7 @@ static struct expr *copy_node(const struct expr *e, struct arena *a)
 }
 
 /* The tree is at most LOGQL_DEPTH_MAX deep. */
-const struct expr *engine_rewrite(const struct expr *e, struct arena *a)
+static const struct expr *rewrite(const struct expr *e, bool is_top, struct arena *a)
 {
     struct expr *copy;
     const struct expr *l, *r;
@@ -86,22 +159,24 @@ const struct expr *engine_rewrite(const struct expr *e, struct arena *a)
     case EXPR_RANGE_AGG:
         return is_split_average(e) ? split_average(e, a) : e;
     case EXPR_VECTOR_AGG:
-        l = engine_rewrite(e->vector_agg.inner, a);
+        if (is_sent_whole(e, is_top))
+            return e;
+        l = rewrite(e->vector_agg.inner, false, a);
         if (l == e->vector_agg.inner)
             return e;
         copy = copy_node(e, a);
         copy->vector_agg.inner = l;
         return copy;
     case EXPR_LABEL_REPLACE:
-        l = engine_rewrite(e->label_replace.inner, a);
+        l = rewrite(e->label_replace.inner, is_top, a);
         if (l == e->label_replace.inner)
             return e;
         copy = copy_node(e, a);
         copy->label_replace.inner = l;
         return copy;
     case EXPR_BINARY:
-        l = engine_rewrite(e->binary.left, a);
-        r = engine_rewrite(e->binary.right, a);
+        l = rewrite(e->binary.left, is_top, a);
+        r = rewrite(e->binary.right, is_top, a);
         if (l == e->binary.left && r == e->binary.right)
             return e;
         copy = copy_node(e, a);
@@ -111,4 +186,9 @@ const struct expr *engine_rewrite(const struct expr *e, struct arena *a)
     default:
         return e;
     }
+}
+
+const struct expr *engine_rewrite(const struct expr *e, struct arena *a)
+{
+    return rewrite(e, true, a);
 }

@@ -2,7 +2,8 @@
  *
  * It matters because it shows in answers: avg_over_time(x | unwrap v) by (a) is asked as
  * sum by (a) (sum_over_time(x | unwrap v)) / sum by (a) (count_over_time(x)), so lines without the
- * unwrapped label count as zero.  It is not so where labels are neither grouped nor reduced. */
+ * unwrapped label count as zero.  It is not so where labels are neither grouped nor reduced, nor
+ * within an aggregation that is sharded itself, as the sum of such averages. */
 #pragma once
 #include "base/arena.h"
 #include "logql/ast.h"

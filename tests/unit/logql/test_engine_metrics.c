@@ -138,6 +138,23 @@ Test(logql_engine_metrics, a_grouped_average_counts_lines_without_the_value_as_z
         &params, "{app=\"x\", detected_level=\"info\"} 60:32");
 }
 
+Test(logql_engine_metrics, an_aggregation_that_is_sharded_leaves_the_averages_in_it_alone)
+{
+    params.start_ns = params.end_ns = 60 * S; /* 10 20 30 40 50 60, and one line without */
+    fake_source_add(fake, "{app=\"x\",pod=\"1\"}", 55 * S, "no value", NULL);
+#define AVERAGE "avg_over_time({app=\"x\"} | logfmt | unwrap v [1m]) by (app)"
+    expect_answer("sum(" AVERAGE ")", &params, "{} 60:35");
+    expect_answer("sum by (app) (" AVERAGE " + " AVERAGE ")", &params, "{app=\"x\"} 60:70");
+    expect_answer("sum(" AVERAGE " / 1)", &params, "{} 60:30");
+    expect_answer("sum(max(" AVERAGE "))", &params, "{} 60:30");
+    expect_answer("max(" AVERAGE ")", &params, "{} 60:30");
+    expect_answer("avg(" AVERAGE ")", &params, "{} 60:30");
+    expect_answer("topk(1, " AVERAGE ")", &params, "{app=\"x\"} 60:30");
+    expect_answer("label_replace(" AVERAGE ", \"a\", \"b\", \"\", \"\")", &params,
+                  "{a=\"b\", app=\"x\"} 60:30");
+#undef AVERAGE
+}
+
 Test(logql_engine_metrics, absent_over_time_speaks_where_nothing_is)
 {
     params.start_ns = 540 * S;
