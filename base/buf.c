@@ -32,7 +32,8 @@ bool buf_reserve(struct buf *b, size_t n)
         b->failed = true;
         return false;
     }
-    size_t want = b->len + n, cap = b->cap ? b->cap : BUF_FIRST_BYTES;
+    /* The first room is what was asked for: often the size is known, or the bound of it. */
+    size_t want = b->len + n, cap = b->cap ? b->cap : MAX(n, (size_t)BUF_FIRST_BYTES);
     while (cap < want)
         cap += cap / 2 + 64;
     cap = MIN(cap, b->max); /* so that "fits the capacity" means "fits the maximum" */

@@ -51,13 +51,3 @@ bool buf_put_lenstr(struct buf *b, str s)
 {
     return buf_put_uvarint(b, s.len) && buf_append_str(b, s);
 }
-
-size_t uvarint_size(uint64_t v)
-{
-    size_t n = 1;
-    while (v >= 0x80) {
-        v >>= 7;
-        n++;
-    }
-    return n;
-}

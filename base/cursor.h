@@ -105,5 +105,9 @@ bool buf_put_u64_be(struct buf *b, uint64_t v);
 bool buf_put_uvarint(struct buf *b, uint64_t v);
 bool buf_put_varint(struct buf *b, int64_t v);
 bool buf_put_lenstr(struct buf *b, str s);
-/* Bytes that buf_put_uvarint writes: 1 to 10. */
-size_t uvarint_size(uint64_t v);
+
+/* Bytes that buf_put_uvarint writes: 1 to 10, one for each seven bits. */
+static inline size_t uvarint_size(uint64_t v)
+{
+    return (size_t)(63 - __builtin_clzll(v | 1)) / 7 + 1;
+}

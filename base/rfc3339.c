@@ -42,6 +42,19 @@ static bool parse_zone(str s, size_t at, int64_t *ret_s)
     return true;
 }
 
+/* Eight digits at once: pairs, then fours, then all (little-endian).  -1 if they are not digits. */
+static int64_t eight(const char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    uint64_t high = 0xf0f0f0f0f0f0f0f0u, zeros = 0x3030303030303030u;
+    if ((v & high) != zeros || ((v + 0x0606060606060606u) & high) != zeros)
+        return -1;
+    v = (v & 0x0f0f0f0f0f0f0f0fu) * (1 + (10 << 8)) >> 8;
+    v = (v & 0x00ff00ff00ff00ffu) * (1 + (100 << 16)) >> 16;
+    return (int64_t)((v & 0x0000ffff0000ffffu) * (1 + (10000ull << 32)) >> 32);
+}
+
 /* Digits beyond the ninth are dropped. */
 static size_t parse_fraction(str s, size_t at, int64_t *ret_ns)
 {
@@ -52,7 +65,14 @@ static size_t parse_fraction(str s, size_t at, int64_t *ret_ns)
     *ret_ns = 0;
     if ((!is_at(s, at, '.') && !is_at(s, at, ',')) || number(s, from, 1) < 0)
         return at;
-    for (at = from; at < s.len && s.ptr[at] >= '0' && s.ptr[at] <= '9'; at++)
+    at = from;
+    int64_t first = s.len - from >= 8 ? eight(s.ptr + from) : -1;
+    if (first >= 0) {
+        v = first;
+        n = 8;
+        at += n;
+    }
+    for (; at < s.len && s.ptr[at] >= '0' && s.ptr[at] <= '9'; at++)
         if (n + 1 < ARRAY_LEN(units)) {
             v = v * 10 + (s.ptr[at] - '0');
             n++;
@@ -79,8 +99,9 @@ static bool parse_strict(str s, int64_t *ret_s, int64_t *ret_fraction_ns)
         return false;
     int year = two(p) * 100 + two(p + 2), month = two(p + 5), day = two(p + 8);
     int hour = two(p + 11), minute = two(p + 14), second = two(p + 17);
-    if (year < 0 || month < 1 || month > 12 || day < 1 || day > civil_month_days(year, month) ||
-        hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59)
+    if (year < 0 || month < 1 || month > 12 || day < 1 ||
+        (day > 28 && day > civil_month_days(year, month)) || hour < 0 || hour > 23 || minute < 0 ||
+        minute > 59 || second < 0 || second > 59)
         return false;
     int64_t zone;
     size_t at = parse_fraction(s, DATE_TIME_LEN, ret_fraction_ns);

@@ -100,3 +100,24 @@ Test(base_civil, days_and_dates_agree)
         cr_assert(c.day >= 1 && c.day <= civil_month_days(c.year, c.month));
     }
 }
+
+Test(base_gotime, a_fraction_has_any_number_of_digits)
+{
+    static const char digits[] = "1234567890123";
+    int64_t want = 1696551429000000000, unit = 100000000;
+    for (size_t n = 1; n < sizeof digits; n++) {
+        char text[64];
+        int len = snprintf(text, sizeof text, "2023-10-06T00:17:09.%.*sZ", (int)n, digits);
+        int64_t ns = 0;
+        want += n <= 9 ? (digits[n - 1] - '0') * unit : 0;
+        unit /= 10;
+        cr_assert(rfc3339_parse(str_make(text, (size_t)len), &ns), "%s", text);
+        cr_assert_eq(ns, want, "%s: %lld", text, (long long)ns);
+        for (size_t bad = 20; bad < 20 + n; bad++) {
+            char kept = text[bad];
+            text[bad] = ':';
+            cr_assert(!rfc3339_parse(str_make(text, (size_t)len), &ns), "%s", text);
+            text[bad] = kept;
+        }
+    }
+}
