@@ -19,12 +19,11 @@ static void *grow(struct arena *a, void *items, size_t n, size_t *cap, size_t si
 void record_init(struct record *r, struct arena *a, const struct label_list *labels)
 {
     *r = (struct record){.arena = a};
+    r->labels = *labels;
     r->labels.cap = labels->n + LIST_ROOM;
     r->labels.items = arena_alloc(a, r->labels.cap * sizeof *labels->items);
     if (labels->n > 0)
         memcpy(r->labels.items, labels->items, labels->n * sizeof *labels->items);
-    r->labels.n = labels->n;
-    r->labels.hash = labels->hash;
 }
 
 void label_list_copy(struct label_list *to, struct arena *a, const struct label_list *from)
@@ -58,6 +57,34 @@ static struct label *find_label(const struct label_list *l, str name)
         if (str_eq(l->items[i].name, name))
             return &l->items[i];
     return NULL;
+}
+
+struct label_stem *label_list_make_stem(struct label_list *l)
+{
+    l->stem = mem_zalloc(sizeof *l->stem);
+    l->stem->refs = 1;
+    l->n_stem = l->n;
+    return l->stem;
+}
+
+struct label_stem *label_stem_hold(struct label_stem *stem)
+{
+    if (stem != NULL)
+        stem->refs++;
+    return stem;
+}
+
+void label_stem_release(struct label_stem *stem)
+{
+    if (stem != NULL && --stem->refs == 0)
+        mem_free(stem);
+}
+
+/* One of the labels is about to be another. */
+static void leave_stem(struct label_list *l, const struct label *changed)
+{
+    if (changed < l->items + l->n_stem)
+        l->stem = NULL;
 }
 
 str label_list_get(const struct label_list *l, str name)
@@ -94,6 +121,7 @@ void label_list_set_hashed(struct label_list *l, struct arena *a, str name, str 
     }
     l->hash += hash - label_list_hash_of(found->name, found->value);
     found->value = value;
+    leave_stem(l, found);
 }
 
 void label_list_set(struct label_list *l, struct arena *a, str name, str value)
@@ -107,6 +135,7 @@ bool label_list_remove(struct label_list *l, str name)
     if (found == NULL)
         return false;
     l->hash -= label_list_hash_of(found->name, found->value);
+    leave_stem(l, found);
     size_t after = l->n - (size_t)(found - l->items) - 1;
     memmove(found, found + 1, after * sizeof *found);
     l->n--;
@@ -115,6 +144,7 @@ bool label_list_remove(struct label_list *l, str name)
 
 void label_list_rehash(struct label_list *l)
 {
+    l->stem = NULL;
     l->hash = 0;
     for (size_t i = 0; i < l->n; i++)
         l->hash += label_list_hash_of(l->items[i].name, l->items[i].value);
@@ -124,7 +154,8 @@ bool label_list_eq(const struct label_list *a, const struct label_list *b)
 {
     if (a->n != b->n || a->hash != b->hash)
         return false;
-    for (size_t i = 0; i < a->n; i++) {
+    size_t i = a->stem != NULL && a->stem == b->stem ? a->n_stem : 0;
+    for (; i < a->n; i++) {
         const struct label *l = &a->items[i];
         /* Mostly both are in the same order. */
         if (str_eq(l->name, b->items[i].name) && str_eq(l->value, b->items[i].value))
@@ -139,6 +170,7 @@ bool label_list_eq(const struct label_list *a, const struct label_list *b)
 /* Insertion sort: lists are short and mostly in order. */
 void label_list_sort(struct label_list *l)
 {
+    l->stem = NULL;
     for (size_t i = 1; i < l->n; i++) {
         struct label moving = l->items[i];
         size_t j = i;

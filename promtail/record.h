@@ -25,13 +25,22 @@ struct value {
 #define VALUE_B(boolean) ((struct value){.kind = VALUE_BOOL, .is_true = (boolean)})
 #define VALUE_NIL        ((struct value){.kind = VALUE_NULL})
 
+/* Stands for labels that many records begin with (those of a file): lists with the same stem need
+ * not be compared as far as it goes.  Lives as long as somebody holds it, so that its address says
+ * which labels are meant. */
+struct label_stem {
+    unsigned refs;
+};
+
 /* Labels in the order they were set; few, so searched one by one.  Names are unique unless
  * label_list_add() was used.  `hash` is of the set, whatever its order, and kept up to date by the
- * functions below; who writes items directly calls label_list_rehash(). */
+ * functions below, as is the stem; who writes items directly calls label_list_rehash(). */
 struct label_list {
     struct label *items;
     size_t n, cap;
     uint64_t hash;
+    struct label_stem *stem; /* of the first n_stem items, or NULL; not held by the list */
+    size_t n_stem;
 };
 
 struct extracted_item {
@@ -99,6 +108,11 @@ void label_list_add(struct label_list *l, struct arena *a, str name, str value);
 bool label_list_remove(struct label_list *l, str name); /* keeps the order of the others */
 void label_list_sort(struct label_list *l);             /* by name, stable */
 void label_list_rehash(struct label_list *l);
+/* Makes a stem of all labels there are; the caller releases it before the strings go. */
+struct label_stem *label_list_make_stem(struct label_list *l);
+struct label_stem *label_stem_hold(struct label_stem *stem); /* NULL allowed */
+void label_stem_release(struct label_stem *stem);            /* NULL allowed */
+/* The copy has no stem: it may outlive it. */
 void label_list_copy(struct label_list *to, struct arena *a, const struct label_list *from);
 bool label_list_eq(const struct label_list *a, const struct label_list *b); /* in any order */
 

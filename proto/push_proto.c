@@ -326,7 +326,7 @@ bool push_proto_write_stream(struct buf *out, str labels_text, const struct entr
 }
 
 /* The writers below stand where room was made before: a shipper encodes millions of entries. */
-static char *raw_uvarint(char *p, uint64_t v)
+static inline char *raw_uvarint(char *p, uint64_t v)
 {
     while (v >= 0x80) {
         *p++ = (char)(v | 0x80);
@@ -336,7 +336,7 @@ static char *raw_uvarint(char *p, uint64_t v)
     return p;
 }
 
-static char *raw_header(char *p, int field, size_t n)
+static inline char *raw_header(char *p, int field, size_t n)
 {
     *p++ = (char)TAG(field, WIRE_BYTES);
     return raw_uvarint(p, n);
@@ -351,8 +351,12 @@ static char *raw_bytes(char *p, int field, str s)
     return p + s.len;
 }
 
-static char *raw_timestamp(char *p, int64_t seconds, int64_t nanos)
+#define TIMESTAMP_BYTES_MAX 17 /* two tags, ten and five bytes of numbers */
+
+static char *raw_timestamp(char *p, int64_t ts_ns)
 {
+    int64_t seconds, nanos;
+    split_ns(ts_ns, &seconds, &nanos);
     if (seconds != 0) {
         *p++ = (char)TAG(1, WIRE_VARINT);
         p = raw_uvarint(p, (uint64_t)seconds);
@@ -364,20 +368,20 @@ static char *raw_timestamp(char *p, int64_t seconds, int64_t nanos)
     return p;
 }
 
+/* The timestamp is written first, so that its size need not be computed. */
 bool push_proto_write_entry(struct buf *out, const struct entry *e)
 {
-    int64_t seconds, nanos;
-    split_ns(e->ts_ns, &seconds, &nanos);
-    size_t ts_size = timestamp_size(seconds, nanos);
+    char ts[TIMESTAMP_BYTES_MAX];
+    size_t ts_size = (size_t)(raw_timestamp(ts, e->ts_ns) - ts);
     size_t size = bytes_size(ts_size) + (e->line.len > 0 ? bytes_size(e->line.len) : 0);
     for (size_t i = 0; i < e->meta.n; i++)
         size += bytes_size(pair_size(&e->meta.items[i]));
     if (!buf_reserve(out, bytes_size(size)))
         return false;
     char *start = out->ptr + out->len;
-    char *p = raw_header(start, 2, size);
-    p = raw_timestamp(raw_header(p, 1, ts_size), seconds, nanos);
-    p = raw_bytes(p, 2, e->line);
+    char *p = raw_header(raw_header(start, 2, size), 1, ts_size);
+    memcpy(p, ts, ts_size);
+    p = raw_bytes(p + ts_size, 2, e->line);
     for (size_t i = 0; i < e->meta.n; i++) {
         p = raw_header(p, 3, pair_size(&e->meta.items[i]));
         p = raw_bytes(p, 1, e->meta.items[i].name);

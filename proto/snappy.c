@@ -47,15 +47,18 @@ int snappy_encode_length(size_t plain_bytes, struct buf *out)
     return buf_put_uvarint(out, plain_bytes) ? 0 : E_TOO_LARGE;
 }
 
-/* A block of its own without its length: its copies look back no further than its beginning. */
-int snappy_encode_piece(str plain, struct buf *out)
+size_t snappy_piece_bytes_max(size_t plain_bytes)
 {
-    size_t before = out->len;
-    int code = snappy_encode(plain, out);
+    return snappy_max_compressed_length(plain_bytes);
+}
+
+/* A block of its own without its length: its copies look back no further than its beginning. */
+int snappy_encode_piece(str plain, struct buf *scratch, struct buf *out)
+{
+    buf_reset(scratch);
+    int code = snappy_encode(plain, scratch);
     if (code != 0)
         return code;
-    size_t length = uvarint_size(plain.len);
-    memmove(out->ptr + before, out->ptr + before + length, out->len - before - length);
-    out->len -= length;
-    return 0;
+    return buf_append_str(out, str_from(buf_str(scratch), uvarint_size(plain.len))) ? 0
+                                                                                    : E_TOO_LARGE;
 }

@@ -9,8 +9,9 @@
 struct batch *batch_new(str tenant, int64_t now_mono_ns)
 {
     struct batch *b = mem_zalloc(sizeof *b);
-    b->tenant = str_dup_c(tenant);
     arena_init(&b->arena, SIZE_MAX);
+    b->tenant = arena_str(&b->arena, tenant);
+    buf_init(&b->scratch, BUF_NO_LIMIT);
     u64map_init(&b->by_hash);
     b->created_mono_ns = now_mono_ns;
     return b;
@@ -21,14 +22,15 @@ void batch_free(struct batch *b)
     if (b == NULL)
         return;
     for (size_t i = 0; i < b->streams.len; i++) {
+        label_stem_release(b->streams.items[i]->labels.stem);
         buf_deinit(&b->streams.items[i]->entries);
         buf_deinit(&b->streams.items[i]->packed);
         mem_free(b->streams.items[i]);
     }
     VEC_FREE(&b->streams);
     u64map_deinit(&b->by_hash);
+    buf_deinit(&b->scratch);
     arena_deinit(&b->arena);
-    mem_free(b->tenant);
     mem_free(b);
 }
 
@@ -49,11 +51,6 @@ static struct batch_stream *find_stream(const struct batch *b, const struct labe
     while (s != NULL && !label_list_eq(labels, &s->labels))
         s = s->next_same_hash;
     return s;
-}
-
-bool batch_has_stream(const struct batch *b, const struct label_list *labels)
-{
-    return find_stream(b, labels) != NULL;
 }
 
 /* {a="b", c="d"} as Promtail sends it: the record's labels over the external ones. */
@@ -80,6 +77,8 @@ static struct batch_stream *make_stream(struct batch *b, const struct label_list
 {
     struct batch_stream *s = mem_zalloc(sizeof *s);
     label_list_copy(&s->labels, &b->arena, labels);
+    s->labels.stem = label_stem_hold(labels->stem);
+    s->labels.n_stem = labels->n_stem;
     s->text = stream_text(b, labels, external);
     buf_init(&s->entries, BUF_NO_LIMIT);
     buf_init(&s->packed, BUF_NO_LIMIT);
@@ -89,11 +88,11 @@ static struct batch_stream *make_stream(struct batch *b, const struct label_list
     return s;
 }
 
-static bool pack(struct batch_stream *s)
+static bool pack(struct batch *b, struct batch_stream *s)
 {
     if (s->entries.len == 0)
         return true;
-    if (snappy_encode_piece(buf_str(&s->entries), &s->packed) != 0)
+    if (snappy_encode_piece(buf_str(&s->entries), &b->scratch, &s->packed) != 0)
         return false;
     s->packed_bytes += s->entries.len;
     buf_reset(&s->entries);
@@ -106,7 +105,7 @@ bool batch_add(struct batch *b, const struct record *r, const struct label_list 
     if (s == NULL)
         s = make_stream(b, &r->labels, external);
     struct entry e = {.ts_ns = r->ts_ns, .line = r->line, .meta = {r->meta.items, r->meta.n}};
-    if (s->entries.len + r->line.len > SNAPPY_PIECE_BYTES && !pack(s))
+    if (s->entries.len + r->line.len > SNAPPY_PIECE_BYTES && !pack(b, s))
         return false;
     if (!push_proto_write_entry(&s->entries, &e))
         return false;
@@ -115,36 +114,51 @@ bool batch_add(struct batch *b, const struct record *r, const struct label_list 
     return true;
 }
 
-/* Packs the streams' frames into small pieces between the packed entries. */
-static int put_stream(struct batch_stream *s, struct buf *head, struct buf *out)
-{
-    int rc = snappy_encode_piece(buf_str(head), out);
-    return rc != 0 ? rc : buf_append_str(out, buf_str(&s->packed)) ? 0 : E_NO_MEMORY;
-}
-
 static bool make_head(const struct batch_stream *s, struct buf *head)
 {
     buf_reset(head);
     return push_proto_write_stream_head(head, s->text, s->packed_bytes);
 }
 
+/* Packs what is left; tells the size of the request, before and (no less than) after. */
+static int pack_all(struct batch *b, struct buf *head, size_t *ret_plain, size_t *ret_packed)
+{
+    *ret_plain = *ret_packed = 0;
+    for (size_t i = 0; i < b->streams.len; i++) {
+        struct batch_stream *s = b->streams.items[i];
+        if (!pack(b, s) || !make_head(s, head))
+            return E_NO_MEMORY;
+        buf_deinit(&s->entries);
+        *ret_plain += head->len + s->packed_bytes;
+        *ret_packed += snappy_piece_bytes_max(head->len) + s->packed.len;
+    }
+    return 0;
+}
+
+/* The stream's frame is a small piece before the packed entries. */
+static int put_stream(struct batch *b, struct batch_stream *s, struct buf *head, struct buf *out)
+{
+    int rc = make_head(s, head) ? 0 : E_NO_MEMORY;
+    if (rc == 0)
+        rc = snappy_encode_piece(buf_str(head), &b->scratch, out);
+    if (rc == 0 && !buf_append_str(out, buf_str(&s->packed)))
+        rc = E_NO_MEMORY;
+    buf_deinit(&s->packed);
+    return rc;
+}
+
 int batch_encode(struct batch *b, struct buf *out)
 {
     struct buf head;
-    size_t total = 0;
-    int rc = 0;
+    size_t plain, packed;
     buf_init(&head, BUF_NO_LIMIT);
-    for (size_t i = 0; i < b->streams.len && rc == 0; i++) {
-        struct batch_stream *s = b->streams.items[i];
-        rc = pack(s) && make_head(s, &head) ? 0 : E_NO_MEMORY;
-        total += head.len + s->packed_bytes;
-    }
+    int rc = pack_all(b, &head, &plain, &packed);
+    if (rc == 0 && !buf_reserve(out, SNAPPY_LENGTH_BYTES_MAX + packed))
+        rc = E_NO_MEMORY;
     if (rc == 0)
-        rc = snappy_encode_length(total, out);
-    for (size_t i = 0; i < b->streams.len && rc == 0; i++) {
-        struct batch_stream *s = b->streams.items[i];
-        rc = make_head(s, &head) ? put_stream(s, &head, out) : E_NO_MEMORY;
-    }
+        rc = snappy_encode_length(plain, out);
+    for (size_t i = 0; i < b->streams.len && rc == 0; i++)
+        rc = put_stream(b, b->streams.items[i], &head, out);
     buf_deinit(&head);
     return rc;
 }

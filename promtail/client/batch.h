@@ -12,17 +12,17 @@
 #define BATCH_RECENT 4 /* streams looked at before the map: lines come in runs */
 
 struct batch_stream {
-    struct label_list labels;
-    str text;            /* {a="b"} */
-    struct buf entries;  /* encoded, not compressed yet */
-    struct buf packed;   /* compressed pieces of earlier entries */
-    size_t packed_bytes; /* that they stand for */
+    struct label_list labels; /* in the arena; holds the stem */
+    str text;                 /* {a="b"} */
+    struct buf entries;       /* encoded, not compressed yet */
+    struct buf packed;        /* compressed pieces of earlier entries */
+    size_t packed_bytes;      /* that they stand for */
     struct batch_stream *next_same_hash;
 };
 
 struct batch {
-    char *tenant;
-    struct arena arena; /* of labels */
+    str tenant;
+    struct arena arena; /* of the tenant and the labels */
     struct u64map by_hash;
     VEC(struct batch_stream *) streams;
     struct batch_stream *recent[BATCH_RECENT];
@@ -30,6 +30,7 @@ struct batch {
     size_t bytes; /* of lines and metadata: what batchsize bounds */
     size_t n_entries;
     int64_t created_mono_ns;
+    struct buf scratch; /* of the compressor */
 };
 
 struct batch *batch_new(str tenant, int64_t now_mono_ns);
@@ -39,6 +40,5 @@ size_t batch_record_bytes(const struct record *r);
 /* Adds a copy of the record; `external` are labels the record's own win over.  False when out of
  * memory. */
 bool batch_add(struct batch *b, const struct record *r, const struct label_list *external);
-bool batch_has_stream(const struct batch *b, const struct label_list *labels);
 /* Appends the request: protobuf, snappy.  0 or E_NO_MEMORY. */
 int batch_encode(struct batch *b, struct buf *out);

@@ -1,0 +1,34 @@
+/* promtail/client/queue.h - what one client has closed and the server has not taken, oldest first.
+ *
+ * Groups go through the spool into the queue, and leave it batch by batch.  Bodies of durable
+ * groups beyond the first few are not held in memory: they are read back when it is their turn.
+ * Loop thread only. */
+#pragma once
+#include "promtail/client/spool.h"
+
+struct queue {
+    struct spool spool;
+    struct group *first, *last;
+    size_t at;           /* batch of `first` whose turn it is */
+    size_t queued_bytes; /* of bodies not done */
+    size_t memory_bytes; /* of bodies held in memory */
+};
+
+/* Opens the spool (arguments as spool_open's) and takes over the groups in it.  On an error the
+ * queue works nevertheless, in memory. */
+int queue_open(struct queue *q, const char *dir, size_t client, struct source_registry *sources,
+               bool ignore_marks, struct error *err);
+void queue_close(struct queue *q);
+
+/* A group to be filled and put. */
+struct group *queue_new_group(struct queue *q);
+/* Takes the group over.  An error means that it is kept in memory only. */
+int queue_put(struct queue *q, struct group *g, struct error *err);
+/* The batch whose turn it is, NULL if there is none.  Groups that are done leave here. */
+struct group_batch *queue_next(struct queue *q, struct group **ret_group);
+/* Brings its body into memory. */
+int queue_load_next(struct queue *q);
+/* It is done: taken, or given up. */
+void queue_next_done(struct queue *q);
+/* True if more than the group whose turn it is waits. */
+bool queue_has_more(const struct queue *q);
