@@ -108,6 +108,8 @@ int answer_detected_labels(struct call *c)
     str query = params_str(&c->params, "query");
     int code = params_bounds(&c->params, PARAM_SINCE_NS, &from_ns, &to_ns, &c->err);
     if (code == 0)
+        code = call_check_range(c, from_ns, to_ns);
+    if (code == 0)
         code = call_parse_selector(c, query.len == 0 ? STR("{}") : query, query.len > 0, &selector);
     if (code != 0)
         return code;

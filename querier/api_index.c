@@ -1,6 +1,8 @@
 /* index/stats and index/shards: what the footers of blocks know. */
+#include "base/bytesize.h"
 #include "base/mem.h"
 #include "logql/parser.h"
+#include "logql/visit.h"
 #include "querier/internal.h"
 
 struct totals {
@@ -39,30 +41,32 @@ static void add_stream(struct totals *t, const struct found_stream *s, int64_t f
     t->bytes += found_stream_bytes(s, from_ns, to_ns);
 }
 
-static int sum(struct call *c, struct totals *ret)
+static int sum(struct call *c, const struct log_expr *selector, const struct range_params *in,
+               struct totals *ret)
 {
-    struct range_params in;
-    struct expr *selector;
     struct found f;
-    int code = params_range(&c->params, &in, &c->err);
-    if (code != 0 || (code = call_parse_selector(c, in.query, true, &selector)) != 0)
-        return code;
     *ret = (struct totals){0};
-    code = call_select(c, &selector->log, in.start_ns, in.end_ns, 0, &f);
-    if (code == 0) {
-        for (size_t i = 0; i < f.n_streams; i++)
-            add_stream(ret, &f.streams[i], in.start_ns, in.end_ns);
-        found_free(&f);
-    }
-    logql_release(selector);
-    return code;
+    int code = call_select(c, selector, in->start_ns, in->end_ns, 0, &f);
+    if (code != 0)
+        return code;
+    for (size_t i = 0; i < f.n_streams; i++)
+        add_stream(ret, &f.streams[i], in->start_ns, in->end_ns);
+    found_free(&f);
+    return 0;
 }
 
 int answer_index_stats(struct call *c)
 {
+    struct range_params in;
+    struct expr *selector;
     struct totals t;
     struct answer a;
-    int code = sum(c, &t);
+    int code = params_range(&c->params, &in, &c->err);
+    if (code != 0 || (code = call_check_length(c, in.start_ns, in.end_ns)) != 0 ||
+        (code = call_parse_selector(c, in.query, true, &selector)) != 0)
+        return code;
+    code = sum(c, &selector->log, &in, &t);
+    logql_release(selector);
     if (code != 0)
         return code;
     answer_begin(&a, c);
@@ -79,15 +83,57 @@ int answer_index_stats(struct call *c)
     return answer_end(&a);
 }
 
+struct selectors {
+    const struct log_expr *first;
+    size_t n;
+};
+
+static bool add_selector(void *arg, const struct log_expr *log)
+{
+    struct selectors *s = arg;
+    if (s->n++ == 0)
+        s->first = log;
+    return true;
+}
+
+/* Any query will do, a metric query too, as long as it selects streams only once. */
+static int sum_query(struct call *c, const struct range_params *in, struct totals *ret)
+{
+    struct expr *e;
+    struct selectors found = {NULL, 0};
+    const struct visitor v = {.log = add_selector, .arg = &found};
+    int code = logql_parse(in->query, &c->arena, &e, &c->err);
+    if (code != 0)
+        return code;
+    visit_expr(e, &v);
+    if (found.n > 1)
+        code = error_set(&c->err, E_INTERNAL, "multiple matcher groups are not supported");
+    else if (found.n == 1)
+        code = sum(c, found.first, in, ret);
+    logql_release(e);
+    return code;
+}
+
+static int shards_params(struct call *c, struct range_params *ret)
+{
+    uint64_t target_bytes;
+    int code = params_range(&c->params, ret, &c->err);
+    if (code != 0)
+        return code;
+    str target = params_str(&c->params, "targetBytesPerShard");
+    if (bytesize_parse_setting(target, &target_bytes, NULL) != 0 || target_bytes == 0)
+        return error_set(&c->err, E_INVALID, "targetBytesPerShard must be a positive value");
+    return call_check_range(c, ret->start_ns, ret->end_ns);
+}
+
 /* One shard holds everything: sharding is done inside a query here. */
 int answer_index_shards(struct call *c)
 {
-    struct totals t;
+    struct range_params in;
+    struct totals t = {0};
     struct answer a;
-    if (params_str(&c->params, "targetBytesPerShard").len == 0)
-        return error_set(&c->err, E_INVALID, "targetBytesPerShard must be a positive value");
-    int code = sum(c, &t);
-    if (code != 0)
+    int code = shards_params(c, &in);
+    if (code != 0 || (code = sum_query(c, &in, &t)) != 0)
         return code;
     answer_begin(&a, c);
     struct json_writer *w = &a.w;

@@ -71,7 +71,7 @@ static int answer_strings(struct call *c, str name, const char *key, bool legacy
 {
     int64_t from_ns, to_ns;
     int code = params_bounds(&c->params, PARAM_LABELS_SINCE_NS, &from_ns, &to_ns, &c->err);
-    if (code != 0)
+    if (code != 0 || (code = call_check_range(c, from_ns, to_ns)) != 0)
         return code;
     struct str_set set;
     str_set_init(&set, NAMES_BYTES_MAX);
@@ -101,18 +101,42 @@ int answer_legacy_labels(struct call *c)
 
 #define MATCH_MAX 1000
 
+static bool is_among(str s, const str *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(s, items[i]))
+            return true;
+    return false;
+}
+
 static size_t match_params(struct call *c, str groups[MATCH_MAX])
 {
     size_t n = 0;
     for (size_t i = 0; i < http_param_count(c->r) && n < MATCH_MAX; i++) {
         str name, value;
         http_param_at(c->r, i, &name, &value);
-        if (str_eq(name, STR("match[]")) || str_eq(name, STR("match")))
+        bool is_match = str_eq(name, STR("match[]")) || str_eq(name, STR("match"));
+        if (is_match && !is_among(value, groups, n))
             groups[n++] = value;
     }
     if (n == 0)
         groups[n++] = STR("{}"); /* everything */
     return n;
+}
+
+/* {} with blanks anywhere, but blanks only. */
+static bool is_empty_selector(str s)
+{
+    char text[2];
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] == ' ')
+            continue;
+        if (n == sizeof text)
+            return false;
+        text[n++] = s.ptr[i];
+    }
+    return n == sizeof text && memcmp(text, "{}", sizeof text) == 0;
 }
 
 struct series_set {
@@ -150,11 +174,12 @@ int answer_series(struct call *c)
     str groups[MATCH_MAX];
     struct expr *selectors[MATCH_MAX];
     int code = params_bounds(&c->params, PARAM_SINCE_NS, &from_ns, &to_ns, &c->err);
-    if (code != 0)
+    if (code != 0 || (code = call_check_range(c, from_ns, to_ns)) != 0)
         return code;
     size_t n = match_params(c, groups), parsed = 0;
+    bool is_everything = n == 1 && is_empty_selector(groups[0]);
     while (code == 0 && parsed < n) {
-        code = call_parse_selector(c, groups[parsed], false, &selectors[parsed]);
+        code = call_parse_selector(c, groups[parsed], !is_everything, &selectors[parsed]);
         parsed += code == 0;
     }
     struct answer a;

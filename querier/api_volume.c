@@ -44,14 +44,9 @@ struct volumes {
 static int parse_params(struct call *c, bool is_range, struct volume_params *v)
 {
     struct range_params in;
-    uint32_t limit = 100;
     memset(v, 0, sizeof *v);
-    int code = params_range(&c->params, &in, &c->err);
-    if (code != 0)
-        return code;
-    str limit_text = params_str(&c->params, "limit");
-    if (limit_text.len > 0 && !str_eq(limit_text, STR("0")))
-        code = params_limit(&c->params, "limit", limit, &limit, &c->err);
+    int code = is_range ? params_volume_range(&c->params, &in, &c->err)
+                        : params_volume(&c->params, &in, &c->err);
     if (code != 0)
         return code;
     str by = params_str(&c->params, "aggregateBy");
@@ -61,8 +56,8 @@ static int parse_params(struct call *c, bool is_range, struct volume_params *v)
         .query = in.query,
         .start_ns = in.start_ns,
         .end_ns = in.end_ns,
-        .step_ns = is_range ? in.step_ns : 0,
-        .limit = limit,
+        .step_ns = in.step_ns,
+        .limit = in.limit,
         .by_label = str_eq(by, STR("labels")),
     };
     str rest = params_str(&c->params, "targetLabels");
@@ -292,7 +287,11 @@ static int answer(struct call *c, bool is_range)
     if (!c->limits->volume_enabled)
         return error_set(&c->err, E_NOT_FOUND, "not found");
     int code = parse_params(c, is_range, &p);
-    if (code != 0 || (code = call_parse_selector(c, p.query, false, &selector)) != 0)
+    if (code == 0)
+        code = call_check_length(c, p.start_ns, p.end_ns);
+    if (code == 0) /* {} is everything; every other selector must name some stream */
+        code = call_parse_selector(c, p.query, !str_eq(p.query, STR("{}")), &selector);
+    if (code != 0)
         return code;
     code = call_select(c, &selector->log, p.start_ns, p.end_ns, 0, &f);
     if (code == 0) {

@@ -346,11 +346,13 @@ static int answer(struct call *c, bool values)
     struct range_params in = {.query = params_str(&c->params, "query")};
     struct expr *e;
     uint32_t lines, limit;
+    /* field_limit is its older name */
+    const char *field_limit = params_str(&c->params, "limit").len > 0 ? "limit" : "field_limit";
     int code = params_range_of_fields(&c->params, &in, &c->err);
     if (code == 0)
         code = params_limit(&c->params, "line_limit", LINE_LIMIT_DEFAULT, &lines, &c->err);
     if (code == 0)
-        code = params_limit(&c->params, "limit", FIELD_LIMIT_DEFAULT, &limit, &c->err);
+        code = params_limit(&c->params, field_limit, FIELD_LIMIT_DEFAULT, &limit, &c->err);
     if (code != 0 || (code = logql_parse(in.query, &c->arena, &e, &c->err)) != 0)
         return code;
     if (!expr_is_log(e)) {

@@ -71,6 +71,10 @@ void found_free(struct found *f);
 /* Parses a selector alone: what the metadata endpoints take.  With `is_strict` it must name at
  * least one stream.  The caller ends it with logql_release(). */
 int call_parse_selector(struct call *c, str query, bool is_strict, struct expr **ret);
+/* E_LIMIT if [from, to] is longer than max_query_length. */
+int call_check_length(struct call *c, int64_t from_ns, int64_t to_ns);
+/* The same, or E_INVALID if the range ends before it begins. */
+int call_check_range(struct call *c, int64_t from_ns, int64_t to_ns);
 /* The selector's matchers in one array. */
 struct matcher *call_matchers(struct call *c, const struct log_expr *selector);
 

@@ -147,8 +147,7 @@ int params_limit(const struct params *p, const char *name, uint32_t fallback, ui
     if (code != 0)
         return code;
     if (v <= 0)
-        return error_set(err, E_INVALID, "%s must be a positive value",
-                         strcmp(name, "limit") == 0 ? "limit" : name);
+        return error_set(err, E_INVALID, "limit must be a positive value");
     *ret = (uint32_t)MIN(v, (int64_t)UINT32_MAX);
     return 0;
 }
@@ -202,28 +201,73 @@ static int params_interval(const struct params *p, struct range_params *r, struc
     return code;
 }
 
-int params_range(const struct params *p, struct range_params *ret, struct error *err)
+static int params_ordered_bounds(const struct params *p, struct range_params *r, struct error *err)
 {
-    ret->query = params_str(p, "query");
-    int code = params_bounds(p, PARAM_SINCE_NS, &ret->start_ns, &ret->end_ns, err);
-    if (code == 0 && ret->end_ns < ret->start_ns)
+    int code = params_bounds(p, PARAM_SINCE_NS, &r->start_ns, &r->end_ns, err);
+    if (code == 0 && r->end_ns < r->start_ns)
         code = error_set(err, E_INVALID, "end timestamp must not be before or equal to start time");
-    if (code == 0)
-        code = params_limit(p, "limit", LIMIT_DEFAULT, &ret->limit, err);
-    if (code == 0)
-        code = params_direction(p, &ret->is_forward, err);
+    return code;
+}
+
+/* All but the limit. */
+static int params_range_but_limit(const struct params *p, struct range_params *ret,
+                                  struct error *err)
+{
+    int code = params_direction(p, &ret->is_forward, err);
     if (code == 0)
         code = params_step(p, ret, err);
     return code == 0 ? params_interval(p, ret, err) : code;
 }
 
+int params_range(const struct params *p, struct range_params *ret, struct error *err)
+{
+    ret->query = params_str(p, "query");
+    int code = params_ordered_bounds(p, ret, err);
+    if (code == 0)
+        code = params_limit(p, "limit", LIMIT_DEFAULT, &ret->limit, err);
+    return code == 0 ? params_range_but_limit(p, ret, err) : code;
+}
+
 int params_range_of_fields(const struct params *p, struct range_params *ret, struct error *err)
 {
     ret->query = params_str(p, "query");
-    int code = params_bounds(p, PARAM_SINCE_NS, &ret->start_ns, &ret->end_ns, err);
-    if (code == 0 && ret->end_ns < ret->start_ns)
-        code = error_set(err, E_INVALID, "end timestamp must not be before or equal to start time");
+    int code = params_ordered_bounds(p, ret, err);
     return code == 0 ? params_step(p, ret, err) : code;
+}
+
+/* A limit of 0 is the default here, and nowhere else. */
+static int params_volume_limit(const struct params *p, uint32_t *ret, struct error *err)
+{
+    int64_t v;
+    int code = parse_int(params_str(p, "limit"), LIMIT_DEFAULT, &v, err);
+    if (code != 0)
+        return code;
+    if (v < 0)
+        return error_set(err, E_INVALID, "limit must be a positive value");
+    *ret = v == 0 ? LIMIT_DEFAULT : (uint32_t)MIN(v, (int64_t)UINT32_MAX);
+    return 0;
+}
+
+int params_volume(const struct params *p, struct range_params *ret, struct error *err)
+{
+    int64_t ignored_ns;
+    ret->query = params_str(p, "query");
+    ret->step_ns = ret->interval_ns = 0;
+    int code = params_volume_limit(p, &ret->limit, err);
+    if (code == 0)
+        code = param_time(params_str(p, "time"), p->now_ns, &ignored_ns, err);
+    if (code == 0)
+        code = params_direction(p, &ret->is_forward, err);
+    return code == 0 ? params_ordered_bounds(p, ret, err) : code;
+}
+
+int params_volume_range(const struct params *p, struct range_params *ret, struct error *err)
+{
+    ret->query = params_str(p, "query");
+    int code = params_volume_limit(p, &ret->limit, err);
+    if (code == 0)
+        code = params_ordered_bounds(p, ret, err);
+    return code == 0 ? params_range_but_limit(p, ret, err) : code;
 }
 
 int params_instant(const struct params *p, struct instant_params *ret, struct error *err)

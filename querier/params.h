@@ -46,6 +46,10 @@ int params_range(const struct params *p, struct range_params *ret, struct error 
 /* Those of detected_fields: query, bounds and step; `limit` has another meaning there. */
 int params_range_of_fields(const struct params *p, struct range_params *ret, struct error *err);
 
+/* Those of index/volume: no step, and a limit of 0 is the default; and of index/volume_range. */
+int params_volume(const struct params *p, struct range_params *ret, struct error *err);
+int params_volume_range(const struct params *p, struct range_params *ret, struct error *err);
+
 struct instant_params {
     str query;
     int64_t time_ns;

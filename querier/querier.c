@@ -119,6 +119,21 @@ void call_begin(struct querier *q, struct http_request *r, int (*answer)(struct 
     mem_free(c);
 }
 
+/* --- ranges --- */
+
+int call_check_length(struct call *c, int64_t from_ns, int64_t to_ns)
+{
+    return engine_check_length(from_ns, to_ns, c->limits->max_query_length_ns, &c->err);
+}
+
+int call_check_range(struct call *c, int64_t from_ns, int64_t to_ns)
+{
+    int code = call_check_length(c, from_ns, to_ns);
+    if (code == 0 && to_ns < from_ns)
+        code = error_set(&c->err, E_INVALID, "invalid query, through < from");
+    return code;
+}
+
 /* --- selectors and streams --- */
 
 int call_parse_selector(struct call *c, str query, bool is_strict, struct expr **ret)

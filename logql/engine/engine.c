@@ -11,17 +11,19 @@
 
 /* ---- limits ---- */
 
-static int check_length(const struct engine_params *p, struct error *err)
+int engine_check_length(int64_t start_ns, int64_t end_ns, int64_t max_ns, struct error *err)
 {
-    int64_t max = p->limits.length_ns_max, length = p->end_ns - p->start_ns;
-    if (max <= 0 || length <= max)
+    int64_t length;
+    if (__builtin_sub_overflow(end_ns, start_ns, &length))
+        length = end_ns < start_ns ? INT64_MIN : INT64_MAX;
+    if (max_ns <= 0 || length <= max_ns)
         return 0;
     struct buf text;
     buf_init(&text, 256);
     buf_append_c(&text, "the query time range exceeds the limit (query length: ");
     duration_append_go(&text, length);
     buf_append_c(&text, ", limit: ");
-    duration_append_prom(&text, max);
+    duration_append_prom(&text, max_ns);
     buf_append_c(&text, ")");
     int rc = error_set(err, E_LIMIT, "%s", buf_c(&text));
     buf_deinit(&text);
@@ -316,7 +318,7 @@ static int prepare(struct engine_query *q, struct error *err)
     const struct engine_params *p = &q->params;
     int rc = logql_check_enabled(q->expr, err);
     if (rc == 0)
-        rc = check_length(p, err);
+        rc = engine_check_length(p->start_ns, p->end_ns, p->limits.length_ns_max, err);
     if (rc == 0)
         rc = expr_is_log(q->expr) ? check_log_query(p, err) : plan_steps(q, err);
     if (rc != 0)

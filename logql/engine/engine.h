@@ -67,6 +67,10 @@ struct engine_params {
     bool is_explained; /* measure each step of the pipelines; costs some speed */
 };
 
+/* E_LIMIT, in Loki's words, if the range asked for is longer than `max_ns` (0: no limit).
+ * engine_prepare() asks this, too. */
+int engine_check_length(int64_t start_ns, int64_t end_ns, int64_t max_ns, struct error *err);
+
 /* Checks limits and what needs no data, plans, and selects streams and blocks.  `a` holds the plan.
  * Errors have Loki's text and, where it differs from the code's own, Loki's HTTP status in
  * err->http. */

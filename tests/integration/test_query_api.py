@@ -140,6 +140,37 @@ class QueryTest(unittest.TestCase):
         self.assertEqual(get("/loki/api/v1/drilldown-limits")["limits"]["volume_enabled"], True)
         self.assertIn(b"max_query_series", self.loge.get("/config/tenant/v1/limits")[1])
 
+    def test_what_the_metadata_paths_refuse(self):
+        span = {"start": NOW - MINUTE, "end": NOW + MINUTE}
+        year = {"start": NOW - 366 * 24 * 60 * MINUTE, "end": NOW}
+        backwards = {"start": NOW + MINUTE, "end": NOW - MINUTE}
+        app, other = '{app=~".+"}', '{app!="x"}'
+        shards = {"query": app, "targetBytesPerShard": "1MB"}
+        for path, query in (("labels", {"query": app}), ("label/app/values", {"query": app}),
+                            ("series", {"match[]": app}), ("index/stats", {"query": app}),
+                            ("index/volume", {"query": app}), ("index/volume_range", {"query": app}),
+                            ("detected_labels", {"query": app}), ("detected_fields", {"query": app}),
+                            ("index/shards", shards)):
+            self.assertEqual(self.loge.get("/loki/api/v1/" + path, **query, **span)[0], 200, path)
+            status, body, _ = self.loge.get("/loki/api/v1/" + path, **query, **year)
+            self.assertEqual(status, 400, path)
+            self.assertIn(b"the query time range exceeds the limit", body)
+            self.assertEqual(self.loge.get("/loki/api/v1/" + path, **query, **backwards)[0], 400, path)
+        for status, path, query in (
+                (400, "series", {"match[]": other}), (200, "series", {"match[]": "{ }"}),
+                (200, "series", {"match[]": ["{}", "{}"]}), (400, "series", {"match[]": ["{}", app]}),
+                (400, "index/volume", {"query": other}), (200, "index/volume", {"query": "{}"}),
+                (400, "index/volume", {"query": "{ }"}), (200, "index/volume", {"query": app, "limit": 0}),
+                (200, "index/volume", {"query": app, "step": "x"}),
+                (400, "index/volume_range", {"query": app, "step": "x"}),
+                (400, "detected_fields", {"query": app, "field_limit": 0}),
+                (200, "index/shards", {**shards, "query": app + ' |= "x"'}),
+                (200, "index/shards", {**shards, "query": f"rate({app}[1m])"}),
+                (500, "index/shards", {**shards, "query": f"rate({app}[1m]) + rate({app}[1m])"}),
+                (400, "index/shards", {"query": app, "targetBytesPerShard": "x"}),
+                (400, "index/shards", {"query": app, "targetBytesPerShard": 0})):
+            self.assertEqual(self.loge.get("/loki/api/v1/" + path, **query, **span)[0], status, (path, query))
+
     def test_errors_are_plain_text_with_lokis_status(self):
         status, body, headers = self.loge.get("/loki/api/v1/query_range", query="{app=")
         self.assertEqual(status, 400)

@@ -84,6 +84,37 @@ Test(querier_params, says_what_is_wrong_as_loki)
     expect_range_error(PARAMS("interval=-1"), "interval must be >= 0");
 }
 
+Test(querier_params, volumes_take_a_limit_of_zero_and_an_instant_one_no_step)
+{
+    struct range_params r;
+    struct error err = {0};
+    struct params p = PARAMS("query={}", "limit=0", "start=1793491200", "end=1793494800", "step=x");
+    cr_expect_eq(params_volume(&p, &r, &err), 0, "%s", err.text);
+    cr_expect_eq(r.limit, 100u);
+    cr_expect_eq(r.step_ns, 0);
+    cr_expect_eq(params_volume_range(&p, &r, &err), E_INVALID);
+    cr_expect_str_eq(err.text, "cannot parse \"x\" to a valid duration");
+    p = PARAMS("limit=00", "start=1793491200", "end=1793494800", "step=1h");
+    cr_expect_eq(params_volume_range(&p, &r, &err), 0, "%s", err.text);
+    cr_expect_eq(r.limit, 100u);
+    cr_expect_eq(r.step_ns, 3600 * NS_PER_S);
+    static const struct {
+        const char *param, *want;
+    } bad[] = {
+        {"limit=-1", "limit must be a positive value"},
+        {"limit=x", "strconv.Atoi: parsing \"x\": invalid syntax"},
+        {"time=x", "strconv.ParseInt: parsing \"x\": invalid syntax"},
+        {"direction=x", "invalid direction 'x'"},
+        {"end=1", "end timestamp must not be before or equal to start time"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        err = (struct error){0};
+        p = PARAMS(bad[i].param, "start=1793491200", "end=1793494800");
+        cr_expect_eq(params_volume(&p, &r, &err), E_INVALID, "%s", bad[i].param);
+        cr_expect_str_eq(err.text, bad[i].want);
+    }
+}
+
 Test(querier_params, has_lokis_defaults)
 {
     struct range_params r;
