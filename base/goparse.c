@@ -154,7 +154,8 @@ int goparse_float(str s, double *ret)
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    if (parse_word(s, ret))
+    bool is_number = s.len > 0 && is_digit(s.ptr[0]);
+    if (!is_number && parse_word(s, ret))
         return 0;
     struct float_scan f;
     if (!scan_float(s, &f))

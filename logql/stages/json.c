@@ -6,6 +6,7 @@
  * and what stands behind is never looked at. */
 #include "logql/stages/json_lax.h"
 #include "logql/stages/label_key.h"
+#include "logql/stages/line_forms.h"
 #include "logql/stages/stage.h"
 
 /* Objects nested deeper than this are passed over: the walk reads each level's text anew. */
@@ -13,6 +14,7 @@
 
 struct json_local {
     struct key_cache *keys;
+    struct line_forms *forms;
     struct buf prefix; /* the names of the objects around, joined */
     struct byte_index quotes;
 };
@@ -38,6 +40,7 @@ static void *json_local_new(const void *stage, struct labels_builder *b)
     (void)stage, (void)b;
     struct json_local *l = mem_zalloc(sizeof *l);
     l->keys = key_cache_new();
+    l->forms = line_forms_new(&(struct forms_params){0});
     buf_init(&l->prefix, BUF_NO_LIMIT);
     return l;
 }
@@ -46,6 +49,7 @@ static void json_local_free(void *local)
 {
     struct json_local *l = local;
     key_cache_free(l->keys);
+    line_forms_free(l->forms);
     buf_deinit(&l->prefix);
     mem_free(l);
 }
@@ -102,21 +106,82 @@ static bool walk_object(struct json_walk *w, str text, uint32_t parent, unsigned
     return o.error == NULL;
 }
 
+static bool read_line(struct json_local *l, struct stage_line *line)
+{
+    struct json_walk w = {.local = l, .line = line, .labels = line->labels};
+    if (byte_index_begin(&l->quotes, BYTE_INDEX_QUOTES, line->text))
+        w.quotes = &l->quotes;
+    l->prefix.len = 0;
+    key_cache_begin_line(l->keys);
+    walk_object(&w, line->text, 0, 0);
+    if (w.error != NULL)
+        labels_builder_fail(line->labels, ERROR_JSON, str_c(w.error));
+    return !w.is_dropped;
+}
+
+/* ---- learning: the same walk, through to the line's end ---- */
+
+static const enum form_kind form_kinds[] = {
+    [LAX_STRING] = FORM_STRING, [LAX_NUMBER] = FORM_NUMBER, [LAX_OBJECT] = FORM_OBJECT,
+    [LAX_ARRAY] = FORM_ARRAY,   [LAX_BOOL] = FORM_BOOL,
+};
+
+/* Tells the forms of an object's members; false: there is a fault. */
+static bool learn_object(struct json_local *l, struct stage_line *line, struct forms_lesson *lesson,
+                         str text, uint32_t parent)
+{
+    struct json_lax_object o = json_lax_object(text, NULL);
+    struct json_lax_value v;
+    str key;
+    while (!lesson->is_over && json_lax_next(&o, line->arena, &key, &v)) {
+        if (v.kind == LAX_NULL) /* text like any other */
+            continue;
+        struct key_slot slot = {.id = NAME_NONE};
+        if (v.kind != LAX_ARRAY)
+            slot = *key_cache_find(l->keys, line->labels, parent, buf_str(&l->prefix), key);
+        if (v.kind != LAX_OBJECT || !slot.is_prefix_wanted ||
+            lesson->depth >= JSON_STAGE_DEPTH_MAX) {
+            uint32_t id = v.kind == LAX_OBJECT ? NAME_NONE : slot.id;
+            forms_lesson_value(lesson, v.text, form_kinds[v.kind], id);
+            continue;
+        }
+        size_t before = l->prefix.len;
+        uint32_t context = forms_lesson_enter(lesson, key);
+        label_key_join(&l->prefix, key);
+        bool is_whole = learn_object(l, line, lesson, v.text, slot.serial);
+        l->prefix.len = before;
+        forms_lesson_leave(lesson, context);
+        if (!is_whole)
+            return false;
+    }
+    if (lesson->depth == 0 && o.error == NULL && !lesson->is_over) {
+        size_t begin = (size_t)(text.ptr - line->text.ptr);
+        forms_lesson_end(lesson, begin + o.at + 1, FORM_END);
+    }
+    return o.error == NULL;
+}
+
+static void learn_line(struct json_local *l, struct stage_line *line)
+{
+    struct forms_lesson lesson = forms_lesson_begin(l->forms, line->text);
+    l->prefix.len = 0;
+    key_cache_begin_line(l->keys);
+    learn_object(l, line, &lesson, line->text, 0);
+}
+
 static bool json_run(const void *stage, void *local, struct stage_line *line)
 {
     (void)stage;
-    struct labels_builder *labels = line->labels;
-    if (labels_builder_wants_none(labels))
+    struct json_local *l = local;
+    if (labels_builder_wants_none(line->labels))
         return true;
-    struct json_walk w = {.local = local, .line = line, .labels = labels};
-    if (byte_index_begin(&w.local->quotes, BYTE_INDEX_QUOTES, line->text))
-        w.quotes = &w.local->quotes;
-    w.local->prefix.len = 0;
-    key_cache_begin_line(w.local->keys);
-    walk_object(&w, line->text, 0, 0);
-    if (w.error != NULL)
-        labels_builder_fail(labels, ERROR_JSON, str_c(w.error));
-    return !w.is_dropped;
+    enum forms_result r = line_forms_read(l->forms, line);
+    if (r == FORMS_DONE || r == FORMS_DROPPED)
+        return r == FORMS_DONE;
+    bool passes = read_line(l, line);
+    if (r == FORMS_UNKNOWN)
+        learn_line(l, line);
+    return passes;
 }
 
 const struct stage_ops stage_json = {

@@ -1,10 +1,7 @@
 #include "logql/stages/json_lax.h"
 
 #include "base/utf8.h"
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#include "logql/stages/byte_scan.h"
 
 const char json_lax_bad_json[] = "Malformed JSON error";
 const char json_lax_bad_object[] = "Value looks like object, but can't find closing '}' symbol";
@@ -28,28 +25,10 @@ size_t json_lax_token(str text, size_t from)
     return STR_NPOS;
 }
 
-/* First quote or backslash from `at` on; text.len if there is none. */
-static inline size_t quote_or_backslash(str text, size_t at)
-{
-#if defined(__SSE2__)
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
-    for (; at + 16 <= text.len; at += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(text.ptr + at));
-        int hits =
-            _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)));
-        if (hits != 0)
-            return at + (size_t)__builtin_ctz((unsigned)hits);
-    }
-#endif
-    while (at < text.len && text.ptr[at] != '"' && text.ptr[at] != '\\')
-        at++;
-    return at;
-}
-
 size_t json_lax_string_end(str text, size_t from, bool *ret_escape)
 {
     *ret_escape = false;
-    for (size_t at = from; (at = quote_or_backslash(text, at)) < text.len; at += 2) {
+    for (size_t at = from; (at = byte_scan(text, at, BYTES_STRING_END)) < text.len; at += 2) {
         if (text.ptr[at] == '"')
             return at + 1;
         *ret_escape = true;
@@ -70,22 +49,34 @@ static inline size_t string_end(str text, size_t from, struct byte_index *quotes
     return end - before < text.len ? end - before + 1 : STR_NPOS;
 }
 
-static size_t block_end(str text, size_t from, struct byte_index *quotes)
+static inline size_t block_end_of(str text, size_t from, char open, char close,
+                                  enum byte_class class)
 {
-    char open = text.ptr[from], close = open == '{' ? '}' : ']';
-    size_t level = 0;
-    bool ignored;
-    for (size_t at = from; at < text.len; at++) {
-        char c = text.ptr[at];
-        if (c == '"') {
-            at = string_end(text, at + 1, quotes, &ignored);
-            if (at == STR_NPOS)
-                return STR_NPOS;
-            at--;
-        } else if (c == open) {
-            level++;
-        } else if (c == close && --level == 0) {
-            return at + 1;
+    size_t level = 0, string = 0;
+    bool is_string = false, ignored;
+    for (size_t at = from; at < text.len;) {
+        uint32_t ones = byte_scan_window(text, at, class);
+        size_t window = at;
+        at += BYTE_SCAN_STEP;
+        for (; ones != 0; ones &= ones - 1) {
+            size_t i = window + (size_t)__builtin_ctz(ones);
+            char c = text.ptr[i];
+            if (c == '"') {
+                is_string = !is_string;
+                string = i + 1;
+            } else if (is_string) {
+                if (c != '\\')
+                    continue;
+                at = json_lax_string_end(text, string, &ignored);
+                if (at == STR_NPOS)
+                    return STR_NPOS;
+                is_string = false;
+                break;
+            } else if (c == open) {
+                level++;
+            } else if (c == close && --level == 0) {
+                return i + 1;
+            }
         }
     }
     return STR_NPOS;
@@ -93,7 +84,8 @@ static size_t block_end(str text, size_t from, struct byte_index *quotes)
 
 size_t json_lax_block_end(str text, size_t from)
 {
-    return block_end(text, from, NULL);
+    return text.ptr[from] == '{' ? block_end_of(text, from, '{', '}', BYTES_BRACES)
+                                 : block_end_of(text, from, '[', ']', BYTES_BRACKETS);
 }
 
 /* Bytes that end a number or a word. */
@@ -126,12 +118,11 @@ static json_lax_error read_word(str text, size_t at, struct json_lax_value *ret)
     return str_eq(ret->text, STR("null")) ? NULL : json_lax_bad_value;
 }
 
-static json_lax_error read_block(str text, size_t at, struct byte_index *quotes,
-                                 struct json_lax_value *ret)
+static json_lax_error read_block(str text, size_t at, struct json_lax_value *ret)
 {
     bool is_object = text.ptr[at] == '{';
     ret->kind = is_object ? LAX_OBJECT : LAX_ARRAY;
-    ret->end = block_end(text, at, quotes);
+    ret->end = json_lax_block_end(text, at);
     if (ret->end == STR_NPOS)
         return is_object ? json_lax_bad_object : json_lax_bad_array;
     ret->text = str_sub(text, at, ret->end);
@@ -155,7 +146,7 @@ json_lax_error json_lax_read(str text, size_t from, struct byte_index *quotes,
         return NULL;
     case '{':
     case '[':
-        return read_block(text, at, quotes, ret);
+        return read_block(text, at, ret);
     default:
         return read_word(text, at, ret);
     }

@@ -30,6 +30,12 @@ struct json_lax_value {
 json_lax_error json_lax_read(str text, size_t from, struct byte_index *quotes,
                              struct json_lax_value *ret);
 
+/* Bytes that end a number or a word. */
+static inline bool json_lax_is_token_end(char c)
+{
+    return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
 /* Offset of the first byte from `from` on that is no white space; STR_NPOS if there is none. */
 size_t json_lax_token(str text, size_t from);
 /* Offset behind the quote that ends the string whose text begins at `from`; STR_NPOS if none. */

@@ -4,6 +4,7 @@
  * the first one ends the scan and sets __error__.  Empty values only count with --keep-empty. */
 #include "logql/stages/json_lax.h"
 #include "logql/stages/label_key.h"
+#include "logql/stages/line_forms.h"
 #include "logql/stages/logfmt_scan.h"
 #include "logql/stages/stage.h"
 
@@ -16,14 +17,18 @@ static int logfmt_compile(const struct stage *s, struct arena *a, void **ret, st
 
 struct logfmt_local {
     struct key_cache *keys;
+    struct line_forms *forms;
     struct byte_index index;
 };
 
 static void *logfmt_local_new(const void *stage, struct labels_builder *b)
 {
-    (void)stage, (void)b;
+    (void)b;
+    const struct stage *st = stage;
     struct logfmt_local *l = mem_zalloc(sizeof *l);
     l->keys = key_cache_new();
+    l->forms = line_forms_new(&(struct forms_params){.skips_empty = !st->extract.is_keep_empty,
+                                                     .is_strict = st->extract.is_strict});
     return l;
 }
 
@@ -31,16 +36,37 @@ static void logfmt_local_free(void *local)
 {
     struct logfmt_local *l = local;
     key_cache_free(l->keys);
+    line_forms_free(l->forms);
     mem_free(l);
 }
 
-static bool logfmt_run(const void *stage, void *local, struct stage_line *line)
+/* Tells the forms of a line up to its first fault. */
+static void learn_line(const struct stage *st, struct logfmt_local *l, struct stage_line *line)
 {
-    const struct stage *st = stage;
-    struct logfmt_local *l = local;
+    str text = line->text;
+    struct logfmt_scan scan = logfmt_scan(text);
+    struct forms_lesson lesson = forms_lesson_begin(l->forms, text);
+    key_cache_begin_line(l->keys);
+    while (logfmt_next(&scan, line->arena)) {
+        size_t behind_key = (size_t)(scan.key.ptr - text.ptr) + scan.key.len;
+        if (behind_key == scan.at) { /* a key alone: text like any other, unless it is a label */
+            if (st->extract.is_keep_empty)
+                return;
+            continue;
+        }
+        size_t from = behind_key + 1;
+        bool is_quoted = from < scan.at && text.ptr[from] == '"';
+        str value = is_quoted ? str_sub(text, from + 1, scan.at - 1) : str_sub(text, from, scan.at);
+        uint32_t id = key_cache_find(l->keys, line->labels, 0, STR_EMPTY, scan.key)->id;
+        forms_lesson_value(&lesson, value, is_quoted ? FORM_QUOTED : FORM_BARE, id);
+    }
+    if (scan.error == LOGFMT_OK)
+        forms_lesson_end(&lesson, text.len, FORM_LINE_END);
+}
+
+static bool read_line(const struct stage *st, struct logfmt_local *l, struct stage_line *line)
+{
     struct labels_builder *labels = line->labels;
-    if (labels_builder_wants_none(labels))
-        return true;
     struct logfmt_scan scan = logfmt_scan(line->text);
     if (byte_index_begin(&l->index, BYTE_INDEX_LOGFMT, line->text))
         scan.index = &l->index;
@@ -65,6 +91,20 @@ static bool logfmt_run(const void *stage, void *local, struct stage_line *line)
     if (st->extract.is_strict && scan.error != LOGFMT_OK)
         labels_builder_fail(labels, ERROR_LOGFMT, logfmt_error_text(&scan, line->arena));
     return true;
+}
+
+static bool logfmt_run(const void *stage, void *local, struct stage_line *line)
+{
+    struct logfmt_local *l = local;
+    if (labels_builder_wants_none(line->labels))
+        return true;
+    enum forms_result r = line_forms_read(l->forms, line);
+    if (r == FORMS_DONE || r == FORMS_DROPPED)
+        return r == FORMS_DONE;
+    bool passes = read_line(stage, l, line);
+    if (r == FORMS_UNKNOWN)
+        learn_line(stage, l, line);
+    return passes;
 }
 
 const struct stage_ops stage_logfmt = {

@@ -105,9 +105,7 @@ static size_t unquote_unicode(str s, char *out, size_t *ret_n)
     return taken;
 }
 
-/* The text between quotes that has backslashes; false if an escape is malformed.  Bytes that are
- * not UTF-8 become U+FFFD, three for one. */
-static bool unquote(str s, struct arena *a, str *ret)
+bool logfmt_unquote(str s, struct arena *a, str *ret)
 {
     static const char from[] = "\"\\/'bfnrt", to[] = "\"\\/'\b\f\n\r\t";
     char *out = arena_alloc(a, s.len * 3), *end = out;
@@ -150,7 +148,7 @@ static bool quoted_value(struct logfmt_scan *s, struct arena *a)
     }
     s->at = end;
     s->value = str_sub(s->line, from, end - 1);
-    if (has_escape && !unquote(s->value, a, &s->value))
+    if (has_escape && !logfmt_unquote(s->value, a, &s->value))
         return fail(s, LOGFMT_BAD_QUOTED);
     return true;
 }

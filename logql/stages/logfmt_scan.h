@@ -41,5 +41,9 @@ static inline bool logfmt_is_end(const struct logfmt_scan *s)
 
 bool logfmt_next(struct logfmt_scan *s, struct arena *a);
 
+/* What a text between quotes that has backslashes stands for; false if an escape is malformed.
+ * Bytes that are not UTF-8 become U+FFFD, three for one. */
+bool logfmt_unquote(str s, struct arena *a, str *ret);
+
 /* The error as Loki words it: logfmt syntax error at pos 3 : unexpected '='. */
 str logfmt_error_text(const struct logfmt_scan *s, struct arena *a);

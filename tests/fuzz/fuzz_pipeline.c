@@ -65,7 +65,8 @@ static void check_labels(const struct pipeline_labels *l)
     ASSERT(l->hash == labels_hash(&l->all));
 }
 
-/* The block gives exactly the lines that pass alone, with the same labels. */
+/* The block gives exactly the lines that pass alone, with the same labels; so does a run that has
+ * seen no line before. */
 static void run(const struct pipeline *p, const struct block_view *v)
 {
     static const struct label app = {{"app", 3}, {"x", 1}};
@@ -76,6 +77,7 @@ static void run(const struct pipeline *p, const struct block_view *v)
     pipeline_run_block(blocks, v, 0, v->n, false);
     for (uint32_t i = 0; i < v->n; i++) {
         struct pipeline_result one, r;
+        pipeline_run_forget(lines);
         if (!pipeline_run_entry(lines, v->ts_ns[i], block_line(v, i), NULL, &one))
             continue;
         check_labels(one.labels);
