@@ -34,7 +34,7 @@ static const struct unit prom_units[] = {
 static const struct unit *find_unit(const struct unit *units, size_t n, str name)
 {
     for (size_t i = 0; i < n; i++)
-        if (str_eq(units[i].name, name))
+        if (units[i].name.ptr[0] == name.ptr[0] && str_eq(units[i].name, name))
             return &units[i];
     return NULL;
 }

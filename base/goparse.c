@@ -149,13 +149,35 @@ static double parse_slowly(str s)
     return v;
 }
 
+/* Digits, and perhaps a point with digits behind it, so few that the number is exact: what nearly
+ * all are.  False, and nothing said, of any other. */
+static bool parse_plain(str s, double *ret)
+{
+    static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6, 1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14};
+    uint64_t mantissa = 0;
+    size_t i = 0, point;
+    if (s.len == 0 || s.len > ARRAY_LEN(powers))
+        return false;
+    for (; i < s.len && is_digit(s.ptr[i]); i++)
+        mantissa = mantissa * 10 + (unsigned)(s.ptr[i] - '0');
+    if (i == 0 || (i < s.len && (s.ptr[i] != '.' || i + 1 == s.len)))
+        return false;
+    point = i;
+    for (i++; i < s.len && is_digit(s.ptr[i]); i++)
+        mantissa = mantissa * 10 + (unsigned)(s.ptr[i] - '0');
+    if (i < s.len)
+        return false;
+    *ret = point == s.len ? (double)mantissa : (double)mantissa / powers[s.len - point - 1];
+    return true;
+}
+
 int goparse_float(str s, double *ret)
 {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    bool is_number = s.len > 0 && is_digit(s.ptr[0]);
-    if (!is_number && parse_word(s, ret))
+    if (parse_plain(s, ret) || parse_word(s, ret))
         return 0;
     struct float_scan f;
     if (!scan_float(s, &f))

@@ -4,11 +4,20 @@
 #include "base/gofmt.h"
 #include "logql/stages/pipeline_impl.h"
 
+#define META_NAMES 4  /* sets with more names are looked up line by line */
+#define META_SETS  16 /* of a block whose numbers are remembered */
+
 /* What the steps say of all lines that have the same metadata. */
 struct meta_outcome {
     bool is_known;
     struct pipeline_labels *labels; /* NULL: they are dropped */
     size_t n_passed;                /* steps */
+};
+
+/* The numbers of the names of one set of a block's metadata. */
+struct meta_names {
+    const struct labels *meta; /* NULL: free */
+    uint32_t ids[META_NAMES];
 };
 
 struct pipeline_run {
@@ -33,6 +42,7 @@ struct pipeline_run {
     bool is_begun;         /* pipeline_run_next() was asked: the view is complete */
     uint64_t *words;       /* twice as many as lines can need: the set and scratch */
     uint32_t words_cap;
+    struct meta_names meta_names[META_SETS];
     struct meta_outcome *by_meta; /* what lines with this metadata come to */
     uint32_t by_meta_cap;
     size_t n_passed; /* steps that the last line passed */
@@ -232,14 +242,37 @@ static bool unwrap(struct pipeline_run *run, double *ret)
     return true;
 }
 
-static void begin_line(struct pipeline_run *run, const struct labels *meta)
+/* The numbers of the names of a set of the block at hand; NULL if it has too many. */
+static const uint32_t *meta_ids(struct pipeline_run *run, const struct labels *meta)
+{
+    struct meta_names *m = &run->meta_names[(size_t)(meta - run->v->meta) % META_SETS];
+    if (m->meta == meta)
+        return m->ids;
+    if (meta->n > META_NAMES)
+        return NULL;
+    m->meta = meta;
+    for (size_t i = 0; i < meta->n; i++)
+        m->ids[i] = labels_builder_id(&run->labels, meta->items[i].name);
+    return m->ids;
+}
+
+static void forget_meta_ids(struct pipeline_run *run)
+{
+    for (size_t i = 0; i < META_SETS; i++)
+        run->meta_names[i].meta = NULL;
+}
+
+/* `ids` are the numbers of the metadata's names, NULL: not known. */
+static void begin_line(struct pipeline_run *run, const struct labels *meta, const uint32_t *ids)
 {
     struct labels_builder *b = &run->labels;
     if (run->line_arena.used > 0)
         arena_reset(&run->line_arena);
     labels_builder_line(b);
-    for (size_t i = 0; meta != NULL && i < meta->n; i++)
-        labels_builder_add_meta(b, labels_builder_id(b, meta->items[i].name), meta->items[i].value);
+    for (size_t i = 0; meta != NULL && i < meta->n; i++) {
+        uint32_t id = ids != NULL ? ids[i] : labels_builder_id(b, meta->items[i].name);
+        labels_builder_add_meta(b, id, meta->items[i].value);
+    }
 }
 
 /* Runs all steps over a line whose labels have been begun. */
@@ -269,11 +302,11 @@ static void set_value(const struct pipeline *p, size_t line_len, struct pipeline
 }
 
 static bool process(struct pipeline_run *run, int64_t ts_ns, str text, const struct labels *meta,
-                    struct pipeline_result *ret)
+                    const uint32_t *ids, struct pipeline_result *ret)
 {
     struct stage_line line = {
         .text = text, .ts_ns = ts_ns, .labels = &run->labels, .arena = &run->line_arena};
-    begin_line(run, meta);
+    begin_line(run, meta, ids);
     if (!run_line(run, &line, ret))
         return false;
     ret->line = line.text;
@@ -295,7 +328,7 @@ bool pipeline_run_entry(struct pipeline_run *run, int64_t ts_ns, str line,
         run->stats[i].lines_out++;
     }
     ret->at = 0;
-    return process(run, ts_ns, line, meta, ret);
+    return process(run, ts_ns, line, meta, NULL, ret);
 }
 
 /* ---- streams ---- */
@@ -342,6 +375,7 @@ void pipeline_run_forget(struct pipeline_run *run)
     memset(run->locals, 0, run->p->n_steps * sizeof *run->locals);
     label_sets_reset(&run->sets);
     labels_builder_reset(&run->labels);
+    forget_meta_ids(run);
     make_locals(run);
     if (run->stream != NULL)
         labels_builder_stream(&run->labels, run->stream);
@@ -469,7 +503,7 @@ static bool process_by_meta(struct pipeline_run *run, uint32_t at, str text,
     uint32_t meta = has_meta(v) && v->meta_of != NULL ? v->meta_of[at] : 0;
     struct meta_outcome *known = &run->by_meta[meta];
     if (!known->is_known) {
-        bool passes = process(run, 0, text, has_meta(v) ? &v->meta[meta] : NULL, ret);
+        bool passes = process(run, 0, text, has_meta(v) ? &v->meta[meta] : NULL, NULL, ret);
         *known = (struct meta_outcome){true, passes ? ret->labels : NULL, run->n_passed};
     } else {
         count_steps(run, known->n_passed);
@@ -488,6 +522,8 @@ bool pipeline_run_next(struct pipeline_run *run, struct pipeline_result *ret)
     uint32_t at;
     if (!run->is_begun && p->is_set_by_meta)
         forget_meta(run);
+    if (!run->is_begun)
+        forget_meta_ids(run);
     run->is_begun = true;
     while (run->error == 0 && next_line(run, &at)) {
         str text = p->is_text_needed ? block_line(v, at) : STR_EMPTY;
@@ -499,7 +535,8 @@ bool pipeline_run_next(struct pipeline_run *run, struct pipeline_result *ret)
             set_value(p, len, ret);
         } else {
             const struct labels *meta = has_meta(v) ? block_meta(v, at) : NULL;
-            if (!process(run, v->ts_ns == NULL ? 0 : v->ts_ns[at], text, meta, ret))
+            const uint32_t *ids = meta != NULL ? meta_ids(run, meta) : NULL;
+            if (!process(run, v->ts_ns == NULL ? 0 : v->ts_ns[at], text, meta, ids, ret))
                 continue;
         }
         ret->at = at;

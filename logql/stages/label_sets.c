@@ -26,6 +26,7 @@ void label_sets_reset(struct label_sets *s)
     if (s->cap > 0)
         memset(s->slots, 0, s->cap * sizeof *s->slots);
     s->n = 0;
+    s->last = NULL;
     arena_reset(&s->arena);
 }
 
@@ -147,11 +148,14 @@ struct pipeline_labels *label_sets_intern(struct label_sets *s, const struct nam
     if ((s->n + 1) * 2 > s->cap)
         grow(s);
     sort_by_id(views, n);
+    if (s->last != NULL && is_same(s, s->last, views, n))
+        return &s->last->labels;
     uint64_t hash = hash_views(s, views, n);
     struct stored_set **slot = probe(s, views, n, hash);
     if (*slot == NULL) {
         *slot = store(s, names, views, n, hash);
         s->n++;
     }
-    return &(*slot)->labels;
+    s->last = *slot;
+    return &s->last->labels;
 }

@@ -10,6 +10,7 @@ struct stored_set;
 
 struct label_sets {
     struct stored_set **slots;
+    struct stored_set *last; /* that was asked for; NULL: none */
     uint32_t cap, n;
     bool has_origins; /* sets that differ only in where labels come from are two (log queries) */
     struct arena arena;
