@@ -121,7 +121,7 @@ void source_release(struct source *s, const void *owner)
 
 void source_mark_copy(struct source_mark *to, const struct source_mark *from)
 {
-    *to = (struct source_mark){.pos = from->pos};
+    *to = (struct source_mark){.pos = from->pos, .is_told = true};
     for (size_t i = 0; i < from->holes.len; i++)
         VEC_PUSH(&to->holes, from->holes.items[i]);
 }
@@ -189,12 +189,12 @@ bool source_mark_queued(struct source *s, size_t client)
 {
     struct source_mark *old = &s->queued[client];
     if (s->held.len == 0 && old->holes.len == 0) { /* nearly always */
-        if (s->read_to <= old->pos)
-            return false;
-        old->pos = s->read_to;
-        return true;
+        bool is_news = s->read_to > old->pos || !old->is_told;
+        old->pos = MAX(old->pos, s->read_to);
+        old->is_told = true;
+        return is_news;
     }
-    struct source_mark now = {.pos = MAX(old->pos, s->read_to)};
+    struct source_mark now = {.pos = MAX(old->pos, s->read_to), .is_told = true};
     /* While reading again after a restart: what lies ahead stays as it was. */
     for (size_t i = 0; i < old->holes.len; i++)
         if (old->holes.items[i].to > s->read_to)
@@ -203,7 +203,7 @@ bool source_mark_queued(struct source *s, size_t client)
     for (size_t i = 0; i < s->held.len; i++)
         if (mark_wants(old, s->held.items[i].range.from))
             mark_add_hole(&now, s->held.items[i].range);
-    bool is_changed = !mark_eq(old, &now);
+    bool is_changed = !mark_eq(old, &now) || !old->is_told;
     source_mark_deinit(old);
     *old = now;
     return is_changed;

@@ -27,7 +27,8 @@ struct held_range {
 
 /* How far one client has come with one source. */
 struct source_mark {
-    int64_t pos; /* all below is done, save the holes */
+    int64_t pos;  /* all below is done, save the holes */
+    bool is_told; /* it stands in the journal, be it that nothing was read yet */
     struct {
         struct range *items;
         size_t len, cap;

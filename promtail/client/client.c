@@ -172,7 +172,8 @@ void client_sync(struct client *c)
     void *item;
     while (strmap_next(&c->sources->by_key, &at, NULL, &item)) {
         const struct source *s = item;
-        if (s->read_to > s->queued[c->index].pos) {
+        const struct source_mark *mark = &s->queued[c->index];
+        if (s->read_to > mark->pos || !mark->is_told) {
             close_batches(c);
             return;
         }

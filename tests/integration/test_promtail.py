@@ -4,6 +4,7 @@ import base64
 import http.server
 import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -182,6 +183,36 @@ class PromtailTest(unittest.TestCase):
         promtail.append("a.log", lines(150, 200))
         promtail.start()
         self.check_all(200)
+
+    def start_with_an_empty_file(self):
+        self.sink.start()
+        promtail = self.start()
+        promtail.append("a.log", "")
+        promtail.start()
+        lib.wait_until(lambda: promtail.metric("promtail_files_active_total") == 1, what="the tail")
+        time.sleep(1.5)  # a position is written each second
+        return promtail
+
+    def write_and_truncate(self, promtail):
+        path = os.path.join(promtail.folder, "logs", "a.log")
+        promtail.append("a.log", lines(0, 100))
+        shutil.copy(path, path + ".1")
+        os.truncate(path, 0)
+        promtail.append("a.log", lines(100, 150))
+
+    def test_reads_what_came_and_went_in_an_empty_file_while_stopped(self):
+        promtail = self.start_with_an_empty_file()
+        promtail.kill()
+        self.write_and_truncate(promtail)
+        promtail.start()
+        self.check_all(150)
+
+    def test_reads_what_came_and_went_in_an_empty_file_between_two_looks(self):
+        promtail = self.start_with_an_empty_file()
+        promtail.process.send_signal(signal.SIGSTOP)
+        self.write_and_truncate(promtail)
+        promtail.process.send_signal(signal.SIGCONT)
+        self.check_all(150)
 
     def test_sets_a_damaged_positions_file_aside(self):
         self.sink.start()

@@ -1,5 +1,6 @@
 #include "promtail/targets/file/generation.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,17 +12,32 @@
 #define COMPONENT      "file"
 #define LINE_BYTES_MAX (64u << 20)
 
+int64_t generation_written_ns(const struct generation *g)
+{
+    struct stat st;
+    return g->fd >= 0 && fstat(g->fd, &st) == 0 ? st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec
+                                                : 0;
+}
+
+/* Size and time of a descriptor that is new to us. */
+static void take_stat(struct generation *g)
+{
+    struct stat st;
+    if (fstat(g->fd, &st) != 0)
+        return;
+    g->size = st.st_size;
+    g->written_ns = st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
+}
+
 struct generation *generation_new(struct tail *t, struct source *s, int fd)
 {
     struct generation *g = mem_zalloc(sizeof *g);
-    struct stat st;
     g->tail = t;
     g->source = s;
     s->is_claimed = true;
     g->fd = fd;
     g->size_at_end = -1;
-    if (fstat(fd, &st) == 0)
-        g->size = st.st_size;
+    take_stat(g);
     g->last_read_mono_ns = g->quiet_since_mono_ns = clock_mono_ns();
     buf_init(&g->carry, LINE_BYTES_MAX);
     tail_pool_opened(t->env->pool, g);
@@ -57,16 +73,17 @@ bool generation_may_close(const struct generation *g)
 
 bool generation_open_fd(struct generation *g)
 {
+    struct stat st;
     if (g->fd >= 0)
         return true;
-    bool is_gzip;
     int fd = open(g->tail->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd >= 0 && !ident_is_same_file(fd, &g->source->ident)) {
-        close(fd);
-        fd = ident_find_moved(g->tail->path, &g->source->ident, g->offset, &is_gzip);
-    }
-    if (fd < 0) {
+    if (fd < 0 && errno != ENOENT)
         g->is_broken = g->is_lost = true;
+    if (fd < 0)
+        return false;
+    if (!ident_is_same_file(fd, &g->source->ident)) {
+        g->is_overwritten = fstat(fd, &st) == 0 && st.st_ino == g->source->ident.ino;
+        close(fd);
         return false;
     }
     g->fd = fd;
@@ -76,13 +93,11 @@ bool generation_open_fd(struct generation *g)
 
 void generation_replace_fd(struct generation *g, int fd)
 {
-    struct stat st;
     generation_close_fd(g);
     g->fd = fd;
-    g->at_end = g->is_overwritten = false;
+    g->at_end = g->is_overwritten = g->is_truncated = false;
     g->size_at_end = -1;
-    if (fstat(fd, &st) == 0)
-        g->size = st.st_size;
+    take_stat(g);
     tail_pool_opened(g->tail->env->pool, g);
 }
 

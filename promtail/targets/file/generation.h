@@ -4,6 +4,8 @@
 
 /* Takes the descriptor and the reference to the source over. */
 struct generation *generation_new(struct tail *t, struct source *s, int fd);
+/* When the file was last written; 0 if it is closed. */
+int64_t generation_written_ns(const struct generation *g);
 void generation_free(struct generation *g);
 /* positions.yaml speaks of the file under the path only. */
 void generation_forget_yaml(struct generation *g);

@@ -1,8 +1,7 @@
 #include "promtail/targets/file/ident.h"
 
-#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -12,7 +11,6 @@
 #include "base/mem.h"
 #include "base/vec.h"
 
-#define PATH_BYTES         4096
 #define HEAD_CERTAIN_BYTES 32 /* a shorter head does not tell a copy */
 
 static ssize_t read_head(int fd, char head[IDENT_HEAD_BYTES], size_t want)
@@ -29,13 +27,12 @@ static ssize_t read_head(int fd, char head[IDENT_HEAD_BYTES], size_t want)
     return (ssize_t)n;
 }
 
-bool ident_take(int fd, struct source_ident *ret)
+bool ident_take_head(int fd, struct source_ident *ret, char head[IDENT_HEAD_BYTES])
 {
     struct stat st;
-    char head[IDENT_HEAD_BYTES];
     if (fstat(fd, &st) != 0)
         return false;
-    ssize_t n = read_head(fd, head, sizeof head);
+    ssize_t n = read_head(fd, head, IDENT_HEAD_BYTES);
     if (n < 0)
         return false;
     *ret = (struct source_ident){.dev = st.st_dev,
@@ -45,11 +42,22 @@ bool ident_take(int fd, struct source_ident *ret)
     return true;
 }
 
+bool ident_take(int fd, struct source_ident *ret)
+{
+    char head[IDENT_HEAD_BYTES];
+    return ident_take_head(fd, ret, head);
+}
+
+bool ident_begins(const struct source_ident *id, str head)
+{
+    return id->head_bytes <= head.len &&
+           hash_xxh64(str_sub(head, 0, id->head_bytes), 0) == id->head_hash;
+}
+
 /* From one look at the head, so that nothing can come between check and taking. */
 static bool confirm_head(struct source_ident *id, str head)
 {
-    if (head.len < id->head_bytes ||
-        hash_xxh64(str_sub(head, 0, id->head_bytes), 0) != id->head_hash)
+    if (!ident_begins(id, head))
         return false;
     id->head_bytes = (uint32_t)MIN(head.len, (size_t)IDENT_HEAD_BYTES);
     id->head_hash = hash_xxh64(str_sub(head, 0, id->head_bytes), 0);
@@ -86,22 +94,28 @@ bool ident_is_copy(int fd, const struct source_ident *id)
 
 /* --- what became of a generation --- */
 
-static bool gzip_head_matches(int fd, const struct source_ident *id)
+/* Text of a gzip file; 0 bytes if it is none.  Leaves `fd` at its beginning. */
+static size_t read_gzip_head(int fd, char *head, size_t want)
 {
     int copy = dup(fd);
     gzFile gz = copy < 0 ? NULL : gzdopen(copy, "rb");
     if (gz == NULL) {
         if (copy >= 0)
             close(copy);
-        return false;
+        return 0;
     }
-    char head[IDENT_HEAD_BYTES];
-    int n = gzread(gz, head, id->head_bytes);
-    bool hit = !gzdirect(gz) && n == (int)id->head_bytes &&
-               hash_xxh64(str_make(head, (size_t)n), 0) == id->head_hash;
+    int n = gzread(gz, head, (unsigned)want);
+    bool is_gzip = !gzdirect(gz);
     gzclose(gz);
     lseek(fd, 0, SEEK_SET);
-    return hit;
+    return is_gzip && n > 0 ? (size_t)n : 0;
+}
+
+static bool gzip_head_matches(int fd, const struct source_ident *id)
+{
+    char head[IDENT_HEAD_BYTES];
+    size_t n = read_gzip_head(fd, head, id->head_bytes);
+    return n == id->head_bytes && hash_xxh64(str_make(head, n), 0) == id->head_hash;
 }
 
 struct candidate {
@@ -111,21 +125,23 @@ struct candidate {
 };
 
 /* A renamed file is certain; of copies the newest is taken. */
-static bool look_at(const char *path, str name, const struct source_ident *id, int64_t size,
-                    struct candidate *best)
+static bool look_at(struct folder_set *folders, const struct folder_entry *e,
+                    const struct source_ident *id, int64_t size, struct candidate *best)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    folders->is_stale |= fd < 0 && errno == ENOENT;
     if (fd < 0)
         return false;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         close(fd);
         return false;
     }
+    folders->is_stale |= st.st_ino != e->ino;
     bool is_renamed = st.st_ino == id->ino && ident_head_matches(fd, id);
     bool is_certain = id->head_bytes >= HEAD_CERTAIN_BYTES;
-    bool is_gzip =
-        !is_renamed && is_certain && str_has_suffix(name, STR(".gz")) && gzip_head_matches(fd, id);
+    bool is_gzip = !is_renamed && is_certain && str_has_suffix(e->name, STR(".gz")) &&
+                   gzip_head_matches(fd, id);
     bool is_copy =
         !is_renamed && !is_gzip && is_certain && st.st_size >= size && ident_head_matches(fd, id);
     bool is_better =
@@ -138,16 +154,6 @@ static bool look_at(const char *path, str name, const struct source_ident *id, i
         close(best->fd);
     *best = (struct candidate){fd, is_gzip, st.st_mtim.tv_sec};
     return is_renamed;
-}
-
-/* Path split into folder and name. */
-static void split_path(const char *path, char dir[PATH_BYTES], str *ret_base)
-{
-    str whole = str_c(path);
-    size_t slash = str_rfind_char(whole, '/');
-    *ret_base = slash == STR_NPOS ? whole : str_from(whole, slash + 1);
-    snprintf(dir, PATH_BYTES, "%.*s", slash == STR_NPOS ? 1 : (int)MAX(slash, 1),
-             slash == STR_NPOS ? "." : path);
 }
 
 /* A separator, then digits and what stands between them in dates. */
@@ -187,131 +193,88 @@ static int by_mtime(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-size_t ident_list_rotated(const char *path, int64_t after_ns, struct rotated_file **ret)
+/* app.log may become app-1.log or app.log.1. */
+static str stem_of(str base)
+{
+    size_t dot = str_rfind_char(base, '.');
+    return dot == STR_NPOS || dot == 0 ? base : str_sub(base, 0, dot);
+}
+
+size_t ident_list_rotated(struct folder_set *folders, const char *path, int64_t after_ns,
+                          struct rotated_file **ret)
 {
     VEC(struct rotated_file) found = {0};
-    char dir[PATH_BYTES], name[PATH_BYTES];
-    str base;
-    split_path(path, dir, &base);
-    DIR *d = opendir(dir);
-    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+    struct folder_entry *entries;
+    str base = folder_base_name(path);
+    size_t n = folder_find(folder_set_of(folders, path), stem_of(base), &entries);
+    for (size_t i = 0; i < n; i++) {
+        const struct folder_entry *e = &entries[i];
         struct stat st;
-        if (str_eq_c(base, e->d_name) || !ident_is_rotated_name(base, str_c(e->d_name)))
+        if (str_eq(base, e->name) || !ident_is_rotated_name(base, e->name))
             continue;
-        int n = snprintf(name, sizeof name, "%s/%s", dir, e->d_name);
-        if (n <= 0 || (size_t)n >= sizeof name || stat(name, &st) != 0 || !S_ISREG(st.st_mode))
+        if (stat(e->path, &st) != 0) {
+            folders->is_stale |= errno == ENOENT;
             continue;
+        }
+        folders->is_stale |= st.st_ino != e->ino;
         int64_t mtime_ns = st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
-        if (mtime_ns > after_ns)
-            VEC_PUSH(&found, (struct rotated_file){mem_strdup(name), mtime_ns});
+        if (S_ISREG(st.st_mode) && mtime_ns > after_ns)
+            VEC_PUSH(&found, (struct rotated_file){e->path, mtime_ns});
     }
-    if (d != NULL)
-        closedir(d);
     if (found.len > 0)
         qsort(found.items, found.len, sizeof *found.items, by_mtime);
     *ret = found.items;
     return found.len;
 }
 
-/* --- many generations of one path: the folder is read once --- */
-
-struct sibling {
-    char *path;
-    str name; /* end of path */
-    ino_t ino;
-    bool has_head; /* head_hash was tried; 0: unreadable or too short */
-    uint64_t head_hash;
-};
-
-struct ident_siblings {
-    struct sibling *items;
-    size_t len, cap;
-};
-
-struct ident_siblings *ident_siblings_read(const char *path)
-{
-    struct ident_siblings *s = mem_zalloc(sizeof *s);
-    char dir[PATH_BYTES], name[PATH_BYTES];
-    str base;
-    split_path(path, dir, &base);
-    size_t dot = str_rfind_char(base, '.'); /* app.log may become app-1.log or app.log.1 */
-    str stem = dot == STR_NPOS || dot == 0 ? base : str_sub(base, 0, dot);
-    DIR *d = opendir(dir);
-    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
-        str entry = str_c(e->d_name);
-        if (!str_has_prefix(entry, stem) || str_eq(entry, base))
-            continue;
-        int n = snprintf(name, sizeof name, "%s/%s", dir, e->d_name);
-        if (n <= 0 || (size_t)n >= sizeof name)
-            continue;
-        struct sibling one = {.path = mem_strdup(name), .ino = e->d_ino};
-        one.name = str_from(str_c(one.path), (size_t)n - entry.len);
-        VEC_PUSH(s, one);
-    }
-    if (d != NULL)
-        closedir(d);
-    return s;
-}
-
-void ident_siblings_free(struct ident_siblings *s)
-{
-    if (s == NULL)
-        return;
-    for (size_t i = 0; i < s->len; i++)
-        mem_free(s->items[i].path);
-    VEC_FREE(s);
-    mem_free(s);
-}
-
-/* Hash of the first IDENT_HEAD_BYTES of the text, decompressed if it is gzip; 0 if there are not so
- * many. */
-static uint64_t sibling_head(const struct sibling *b)
+/* Hash of the first IDENT_HEAD_BYTES of the text; 0 if there are not so many. */
+static uint64_t entry_head(const struct folder_entry *e)
 {
     char head[IDENT_HEAD_BYTES];
-    gzFile gz = gzopen(b->path, "rbe"); /* reads plain files as they are */
-    int n = gz == NULL ? -1 : gzread(gz, head, sizeof head);
-    bool is_misnamed = gz != NULL && !gzdirect(gz) && !str_has_suffix(b->name, STR(".gz"));
-    if (gz != NULL)
-        gzclose(gz);
-    return n == (int)sizeof head && !is_misnamed ? hash_xxh64(str_make(head, sizeof head), 0) : 0;
+    struct stat st;
+    uint64_t hash = 0;
+    int fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return 0;
+    bool is_gzip = str_has_suffix(e->name, STR(".gz"));
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+        size_t n = is_gzip ? read_gzip_head(fd, head, sizeof head) : 0;
+        ssize_t plain = n == 0 ? read_head(fd, head, sizeof head) : (ssize_t)n;
+        if (plain == (ssize_t)sizeof head)
+            hash = hash_xxh64(str_make(head, sizeof head), 0);
+    }
+    close(fd);
+    return hash;
 }
 
 /* False if it is certainly no copy of `id`: spares opening every file for every generation. */
-static bool may_be_copy(struct sibling *b, const struct source_ident *id)
+static bool may_be(struct folder_entry *e, const struct source_ident *id)
 {
     if (id->head_bytes != IDENT_HEAD_BYTES)
-        return id->head_bytes >= HEAD_CERTAIN_BYTES;
-    if (!b->has_head) {
-        b->head_hash = sibling_head(b);
-        b->has_head = true;
+        return true;
+    if (!e->has_head) {
+        e->head_hash = entry_head(e);
+        e->has_head = true;
     }
-    return b->head_hash == id->head_hash;
+    return e->head_hash == id->head_hash;
 }
 
-int ident_siblings_find(struct ident_siblings *s, const struct source_ident *id, int64_t size,
-                        bool *ret_is_gzip)
+int ident_find_moved(struct folder_set *folders, const char *path, const struct source_ident *id,
+                     int64_t size, bool *ret_is_gzip)
 {
     struct candidate best = {.fd = -1};
+    struct folder_entry *entries;
+    str base = folder_base_name(path);
+    size_t n = folder_find(folder_set_of(folders, path), stem_of(base), &entries);
     *ret_is_gzip = false;
-    for (size_t i = 0; i < s->len; i++) {
-        struct sibling *b = &s->items[i];
-        if (b->ino == id->ino && look_at(b->path, b->name, id, size, &best))
+    for (size_t i = 0; i < n; i++)
+        if (entries[i].ino == id->ino && !str_eq(entries[i].name, base) &&
+            look_at(folders, &entries[i], id, size, &best))
             return best.fd; /* renamed: certain */
-    }
-    for (size_t i = 0; i < s->len; i++) {
-        struct sibling *b = &s->items[i];
-        if (may_be_copy(b, id) && look_at(b->path, b->name, id, size, &best))
+    for (size_t i = 0; i < n; i++)
+        if (!str_eq(entries[i].name, base) && may_be(&entries[i], id) &&
+            look_at(folders, &entries[i], id, size, &best))
             break;
-    }
     *ret_is_gzip = best.is_gzip;
     return best.fd;
-}
-
-int ident_find_moved(const char *path, const struct source_ident *id, int64_t size,
-                     bool *ret_is_gzip)
-{
-    struct ident_siblings *s = ident_siblings_read(path);
-    int fd = ident_siblings_find(s, id, size, ret_is_gzip);
-    ident_siblings_free(s);
-    return fd;
 }

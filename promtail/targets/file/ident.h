@@ -8,11 +8,16 @@
 
 #include "base/str.h"
 #include "promtail/source.h"
+#include "promtail/targets/file/folder.h"
 
 #define IDENT_HEAD_BYTES 1024
 
 /* Takes device, inode and the hash of the head; false if the file cannot be read. */
 bool ident_take(int fd, struct source_ident *ret);
+/* The same; the head itself, ret->head_bytes of it, goes to `head`. */
+bool ident_take_head(int fd, struct source_ident *ret, char head[IDENT_HEAD_BYTES]);
+/* True if a text that begins with `head` may be that of `id`: sure if id->head_bytes is not 0. */
+bool ident_begins(const struct source_ident *id, str head);
 /* Checks that the file still is the one of `id`, after bytes were read at `offset`: if it was
  * truncated meanwhile, they may be of the next generation.  A head that was short is taken anew. */
 bool ident_confirm(int fd, struct source_ident *id, int64_t offset, str bytes);
@@ -30,22 +35,15 @@ bool ident_is_rotated_name(str base, str name);
 
 /* A file beside `path` whose name looks rotated and which was written after `after_ns`. */
 struct rotated_file {
-    char *path;
+    const char *path; /* the folder's */
     int64_t mtime_ns;
 };
-/* All of them, oldest first.  The caller frees the paths and the array. */
-size_t ident_list_rotated(const char *path, int64_t after_ns, struct rotated_file **ret);
+/* All of them, oldest first.  The caller frees the array. */
+size_t ident_list_rotated(struct folder_set *folders, const char *path, int64_t after_ns,
+                          struct rotated_file **ret);
 
 /* Finds, beside `path`, what has become of a generation that is not there any more: renamed (same
  * inode), copied (same head, at least `size` bytes long) or compressed (.gz whose content has the
  * same head).  Returns an open descriptor or -1; *ret_is_gzip tells how to read it. */
-int ident_find_moved(const char *path, const struct source_ident *id, int64_t size,
-                     bool *ret_is_gzip);
-
-/* The same for many generations of one path: what stands beside it is read once.  A file that is
- * renamed meanwhile is not found: read again before it is given up. */
-struct ident_siblings;
-struct ident_siblings *ident_siblings_read(const char *path); /* never NULL */
-void ident_siblings_free(struct ident_siblings *s);           /* NULL allowed */
-int ident_siblings_find(struct ident_siblings *s, const struct source_ident *id, int64_t size,
-                        bool *ret_is_gzip);
+int ident_find_moved(struct folder_set *folders, const char *path, const struct source_ident *id,
+                     int64_t size, bool *ret_is_gzip);

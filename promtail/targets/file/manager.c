@@ -13,27 +13,20 @@
 #include "promtail/discovery/discovery.h"
 #include "promtail/discovery/providers.h"
 #include "promtail/targets/all.h"
+#include "promtail/targets/file/file_target.h"
 #include "promtail/targets/file/glob.h"
-#include "promtail/targets/file/tail.h"
-#include "promtail/targets/file/watch.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
 
-#define COMPONENT       "file"
-#define SETTLE_MS       20   /* after an event, before folders are read again */
-#define SCAN_SHARE      20   /* at most one part in so many of the time goes to that */
-#define POLL_WATCHED_MS 2000 /* files of watched folders: only a net below inotify */
-#define TARGETS_MAX     1000000
-
-struct file_target {
-    char *key;
-    struct label_list discovered, labels; /* in arena */
-    struct arena arena;
-    str pattern, exclude;
-    struct strmap tails; /* path -> struct tail */
-    unsigned round;
-};
+#define COMPONENT         "file"
+#define SETTLE_MS         20 /* after an event, before folders are read again */
+#define SCAN_SHARE        20 /* at most one part in so many of the time goes to that */
+#define BEGIN_TRIES       3
+#define BEGIN_SHARE       10 /* at most one part in so many goes to that */
+#define BEGIN_WAIT_MAX_MS 500
+#define POLL_WATCHED_MS   2000 /* files of watched folders: only a net below inotify */
+#define TARGETS_MAX       1000000
 
 /* A discovered target as it came, and what became of it. */
 struct found_target {
@@ -50,110 +43,21 @@ struct found_group {
 struct file_manager {
     struct target base;
     const struct target_env *env;
-    struct tail_env tail_env;
+    struct file_target_env files;
     VEC(struct provider *) providers;
     struct strmap groups;  /* provider index and source -> struct found_group */
     struct strmap targets; /* key -> struct file_target */
-    struct watcher *watcher;
-    struct loop_timer *settle, *sync, *poll;
-    struct strmap links;  /* what a link among the paths stands for -> the manager */
-    bool is_settling;     /* the timer runs because of an event */
-    int64_t last_scan_ns; /* it took */
-    bool is_changed;      /* groups changed since the targets were made */
+    struct loop_timer *settle, *sync, *poll, *begin;
+    bool is_settling;      /* the timer runs because of an event */
+    bool is_beginning;     /* and this one because of a tail */
+    int64_t last_scan_ns;  /* it took */
+    int64_t last_begin_ns; /* the same */
+    bool is_changed;       /* groups changed since the targets were made */
     bool is_stopped;
     unsigned round;
     int64_t next_full_poll_ns;
     char host[256];
 };
-
-/* --- tails --- */
-
-static void watch_path(struct file_manager *m, const char *path)
-{
-    str s = str_c(path);
-    size_t slash = str_rfind_char(s, '/');
-    if (slash != STR_NPOS)
-        watcher_add(m->watcher, slash == 0 ? STR("/") : str_sub(s, 0, slash));
-}
-
-/* What is written through a link is told where the file is. */
-static void watch_link(struct file_manager *m, const char *real)
-{
-    watch_path(m, real);
-    strmap_put(&m->links, str_c(real), m);
-}
-
-static void add_tail(struct file_manager *m, struct file_target *target, str path)
-{
-    struct error err = {0};
-    struct tail *t = NULL;
-    char real[PATH_MAX];
-    if (tail_new(&m->tail_env, path, &target->labels, &t, &err) != 0) {
-        log_error(COMPONENT, "failed to start tailer", LOG_S("path", path), LOG_C("err", err.text));
-        return;
-    }
-    if (!tail_check(t)) {
-        tail_free(t);
-        return;
-    }
-    strmap_put(&target->tails, path, t);
-    watch_path(m, t->path);
-    if (realpath(t->path, real) != NULL && strcmp(real, t->path) != 0)
-        watch_link(m, real);
-}
-
-static void on_dir(void *arg, str dir)
-{
-    watcher_add(((struct file_manager *)arg)->watcher, dir);
-}
-
-static void scan_target(struct file_manager *m, struct file_target *target)
-{
-    struct arena a;
-    arena_init(&a, SIZE_MAX);
-    struct glob_result found = {.arena = &a, .on_dir = on_dir, .arg = m};
-    glob_expand(target->pattern, &found);
-    for (size_t i = 0; i < found.paths.len; i++) {
-        str path = found.paths.items[i];
-        if (strmap_get(&target->tails, path) == NULL &&
-            (target->exclude.len == 0 || !glob_match(target->exclude, path)))
-            add_tail(m, target, path);
-    }
-    arena_deinit(&a);
-}
-
-static void check_tails(struct file_target *target)
-{
-    VEC(str) gone = {0};
-    size_t at = 0;
-    str path;
-    void *item;
-    while (strmap_next(&target->tails, &at, &path, &item))
-        if (!tail_check(item))
-            VEC_PUSH(&gone, path);
-    for (size_t i = 0; i < gone.len; i++)
-        tail_free(strmap_remove(&target->tails, gone.items[i]));
-    VEC_FREE(&gone);
-}
-
-static struct metric *active_targets(void)
-{
-    return metric_single(metric_family("promtail_targets_active_total", METRIC_GAUGE,
-                                       "Number of active total.", NULL, NULL));
-}
-
-static void free_target(struct file_target *target)
-{
-    metric_add(active_targets(), -1);
-    size_t at = 0;
-    void *item;
-    while (strmap_next(&target->tails, &at, NULL, &item))
-        tail_free(item);
-    strmap_deinit(&target->tails);
-    arena_deinit(&target->arena);
-    mem_free(target->key);
-    mem_free(target);
-}
 
 /* A pattern that takes rotated names in too reads them as files of their own. */
 static bool is_tailed(void *arg, str path)
@@ -168,45 +72,6 @@ static bool is_tailed(void *arg, str path)
 }
 
 /* --- targets --- */
-
-/* Absolute and without . and .. and double slashes, as Go's filepath.Abs. */
-static str absolute(struct arena *a, str path)
-{
-    char cwd[PATH_MAX];
-    if (path.len == 0 || path.ptr[0] != '/') {
-        if (getcwd(cwd, sizeof cwd) == NULL)
-            return path;
-        path = arena_printf(a, "%s/%.*s", cwd, STR_ARG(path));
-    }
-    char *out = arena_alloc(a, path.len + 2);
-    size_t n = 0;
-    for (str rest = path; rest.ptr != NULL;) {
-        str part = str_split(&rest, '/');
-        if (part.len == 0 || str_eq(part, STR(".")))
-            continue;
-        if (str_eq(part, STR(".."))) {
-            while (n > 0 && out[--n] != '/')
-                ;
-            continue;
-        }
-        out[n++] = '/';
-        memcpy(out + n, part.ptr, part.len);
-        n += part.len;
-    }
-    if (n == 0)
-        out[n++] = '/';
-    return str_make(out, n);
-}
-
-static void remove_internal(struct label_list *labels)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < labels->n; i++)
-        if (!str_has_prefix(labels->items[i].name, STR("__")))
-            labels->items[n++] = labels->items[i];
-    labels->n = n;
-    label_list_rehash(labels);
-}
 
 static str target_key(struct arena *a, const struct found_target *f)
 {
@@ -232,22 +97,12 @@ static void want_target(struct file_manager *m, const struct found_target *f)
     str key = target_key(&a, f);
     struct file_target *t = strmap_get(&m->targets, key);
     if (t == NULL && m->targets.len < TARGETS_MAX) {
-        t = mem_zalloc(sizeof *t);
-        t->key = str_dup_c(key);
-        arena_init(&t->arena, SIZE_MAX);
-        strmap_init(&t->tails);
-        label_list_copy(&t->discovered, &t->arena, &f->discovered);
-        label_list_copy(&t->labels, &t->arena, &f->labels);
-        t->pattern = absolute(&t->arena, label_list_get(&t->labels, STR("__path__")));
-        str exclude = label_list_get(&t->labels, STR("__path_exclude__"));
-        t->exclude = exclude.len > 0 ? absolute(&t->arena, exclude) : STR_EMPTY;
-        remove_internal(&t->labels);
+        t = file_target_new(&m->files, key, &f->discovered, &f->labels);
         strmap_put(&m->targets, key, t);
-        metric_add(active_targets(), 1);
         log_info(COMPONENT, "Adding target", LOG_S("path", t->pattern),
                  LOG_C("job", m->base.job->job_name));
         t->round = m->round;
-        scan_target(m, t);
+        file_target_scan(t);
     }
     if (t != NULL)
         t->round = m->round;
@@ -265,7 +120,7 @@ static void drop_unwanted(struct file_manager *m)
     for (size_t i = 0; i < gone.len; i++) {
         log_info(COMPONENT, "Removing target", LOG_S("path", gone.items[i]->pattern));
         strmap_remove(&m->targets, str_c(gone.items[i]->key));
-        free_target(gone.items[i]);
+        file_target_free(gone.items[i]);
     }
     VEC_FREE(&gone);
 }
@@ -380,7 +235,7 @@ static void on_event(void *arg, str dir, str name, bool is_new)
     if (n <= 0 || (size_t)n >= sizeof path)
         return;
     bool is_known = check_path(m, str_c(path));
-    if (!is_known && (is_new || strmap_get(&m->links, str_c(path)) != NULL))
+    if (!is_known && (is_new || strmap_get(&m->files.links, str_c(path)) != NULL))
         settle_soon(m);
 }
 
@@ -390,8 +245,8 @@ static void scan_all(struct file_manager *m)
     size_t at = 0;
     void *item;
     while (strmap_next(&m->targets, &at, NULL, &item)) {
-        check_tails(item);
-        scan_target(m, item);
+        file_target_check(item);
+        file_target_scan(item);
     }
     m->last_scan_ns = clock_mono_ns() - start_ns;
 }
@@ -416,16 +271,6 @@ static void on_sync(void *arg)
             tail_tell_position(tail);
 }
 
-static bool is_watched(const struct file_manager *m, const struct tail *t)
-{
-    str path = str_c(t->path);
-    size_t slash = str_rfind_char(path, '/');
-    char real[PATH_MAX];
-    if (slash == STR_NPOS || !watcher_has(m->watcher, str_sub(path, 0, MAX(slash, 1))))
-        return false;
-    return readlink(t->path, real, sizeof real) < 0; /* links are polled */
-}
-
 /* Looks at what no event tells about, and now and then at all. */
 static void on_poll(void *arg)
 {
@@ -437,16 +282,41 @@ static void on_poll(void *arg)
     size_t at = 0;
     void *item;
     while (strmap_next(&m->targets, &at, NULL, &item)) {
-        struct file_target *target = item;
-        if (all) {
-            check_tails(target);
-            continue;
-        }
-        size_t i = 0;
-        while (strmap_next(&target->tails, &i, NULL, &item))
-            if (!is_watched(m, item))
-                tail_check(item);
+        if (all)
+            file_target_check(item);
+        else
+            file_target_check_unwatched(item);
     }
+}
+
+/* One look at each folder for all tails that wait; again for those under whose eyes files were
+ * renamed. */
+static void on_begin(void *arg)
+{
+    struct file_manager *m = arg;
+    int64_t start_ns = clock_mono_ns();
+    m->is_beginning = false;
+    bool all = false;
+    for (int i = 1; i <= BEGIN_TRIES && !all; i++) {
+        struct folder_set folders;
+        folder_set_init(&folders);
+        all = true;
+        size_t at = 0;
+        void *item;
+        while (strmap_next(&m->targets, &at, NULL, &item))
+            all &= file_target_begin(item, &folders, i == BEGIN_TRIES);
+        folder_set_deinit(&folders);
+    }
+    m->last_begin_ns = clock_mono_ns() - start_ns;
+}
+
+static void wants_begin(void *arg)
+{
+    struct file_manager *m = arg;
+    int64_t wait_ms = MIN(m->last_begin_ns * BEGIN_SHARE / NS_PER_MS, BEGIN_WAIT_MAX_MS);
+    if (!m->is_beginning)
+        loop_timer_start(m->begin, (uint64_t)wait_ms, 0);
+    m->is_beginning = true;
 }
 
 /* --- life --- */
@@ -496,10 +366,11 @@ static void stop(struct target *base, void (*stopped)(void *arg), void *arg)
     loop_timer_stop(m->settle);
     loop_timer_stop(m->sync);
     loop_timer_stop(m->poll);
+    loop_timer_stop(m->begin);
     size_t at = 0;
     void *item;
     while (strmap_next(&m->targets, &at, NULL, &item))
-        free_target(item);
+        file_target_free(item);
     strmap_deinit(&m->targets);
     strmap_init(&m->targets);
     stopped(arg);
@@ -514,11 +385,12 @@ static void free_manager(struct target *base)
         free_group(item);
     strmap_deinit(&m->groups);
     strmap_deinit(&m->targets);
-    strmap_deinit(&m->links);
-    watcher_free(m->watcher);
+    strmap_deinit(&m->files.links);
+    watcher_free(m->files.watcher);
     loop_timer_free(m->settle);
     loop_timer_free(m->sync);
     loop_timer_free(m->poll);
+    loop_timer_free(m->begin);
     mem_free(m);
 }
 
@@ -542,21 +414,23 @@ static int start(const struct target_env *env, const struct scrape_config *job,
     struct file_manager *m = mem_zalloc(sizeof *m);
     m->base = (struct target){&target_file, job, pipeline};
     m->env = env;
-    m->tail_env = (struct tail_env){.pool = env->tail_pool,
-                                    .pipeline = pipeline,
-                                    .sources = env->sources,
-                                    .positions = env->positions,
-                                    .job = job,
-                                    .is_tailed = is_tailed,
-                                    .arg = m};
+    m->files.tails = (struct tail_env){.pool = env->tail_pool,
+                                       .pipeline = pipeline,
+                                       .sources = env->sources,
+                                       .positions = env->positions,
+                                       .job = job,
+                                       .is_tailed = is_tailed,
+                                       .wants_begin = wants_begin,
+                                       .arg = m};
     strmap_init(&m->groups);
     strmap_init(&m->targets);
-    strmap_init(&m->links);
+    strmap_init(&m->files.links);
     host_name(m);
-    m->watcher = watcher_new(env->loop, on_event, m);
+    m->files.watcher = watcher_new(env->loop, on_event, m);
     m->settle = loop_timer_new(env->loop, on_settle, m);
     m->sync = loop_timer_new(env->loop, on_sync, m);
     m->poll = loop_timer_new(env->loop, on_poll, m);
+    m->begin = loop_timer_new(env->loop, on_begin, m);
     int rc = start_providers(m, err);
     if (rc != 0) {
         stop(&m->base, ignore, NULL);

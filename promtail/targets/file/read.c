@@ -232,15 +232,20 @@ bool generation_read_compressed(struct generation *g)
     return n > 0;
 }
 
+static bool read_some(struct generation *g)
+{
+    if (g->is_truncated || !generation_open_fd(g))
+        return false;
+    return g->inflate != NULL ? generation_read_compressed(g) : read_plain(g);
+}
+
 bool generation_read(struct generation *g)
 {
-    if (!generation_open_fd(g))
-        return false;
-    bool more = g->inflate != NULL ? generation_read_compressed(g) : read_plain(g);
+    bool more = read_some(g);
     if (!more) {
         g->at_end = true;
         g->size_at_end = g->size;
-        if (g->is_broken || g->is_overwritten || g->next != NULL)
+        if (g->fd < 0 || g->is_broken || g->is_overwritten || g->next != NULL)
             tail_check(g->tail); /* the next generation may begin */
     }
     return more;

@@ -30,8 +30,10 @@ struct generation {
     struct buf carry;        /* compressed: the line being put together */
     bool is_broken;          /* cannot be read (any more) */
     bool is_overwritten;     /* truncated, and something else stands in it */
-    bool is_lost;            /* it was closed, and is not to be found again */
-    int64_t last_read_mono_ns, quiet_since_mono_ns;
+    bool is_truncated;       /* waits for a look at the folder: is there a copy? */
+    bool is_lost;            /* it was closed, and cannot be opened again */
+    int64_t written_ns;      /* when last, as far as is known: orders those not under the path */
+    int64_t last_read_mono_ns, quiet_since_mono_ns, looked_mono_ns;
     /* of the pool */
     bool is_queued;
     struct generation *queue_next, *open_next;
@@ -46,6 +48,8 @@ struct tail_env {
     const struct scrape_config *job;
     /* True if the path is followed as a file of its own. */
     bool (*is_tailed)(void *arg, str path);
+    /* A tail waits for tail_begin(); for many together, so that a folder is read but once. */
+    void (*wants_begin)(void *arg);
     void *arg;
 };
 
@@ -59,9 +63,21 @@ struct tail {
     struct generation *first; /* oldest */
     struct path_metrics *metrics;
     int64_t last_ts_ns;
-    bool is_there;   /* something stands under the path */
-    bool was_opened; /* the journal and positions.yaml were asked */
-    bool is_refused; /* its saved position is no number: Promtail does not read it then */
+    /* Opened under the path and not begun; fd -1: nothing. */
+    struct {
+        int fd;
+        struct source_ident ident; /* these three as they were when it was opened */
+        char *head;                /* of ident.head_bytes bytes */
+        int64_t size;
+        int64_t mono_ns;  /* when that was */
+        int64_t begun_ns; /* something before it, not to be found any more, was begun; 0: nothing */
+        int64_t after_ns; /* what was written later came between; 0: not known yet */
+    } next;
+    bool is_waiting;    /* for tail_begin() */
+    bool is_there;      /* something stands under the path */
+    bool was_recovered; /* the journal was asked */
+    bool has_history;   /* something of this path was read before: positions.yaml is of no use */
+    bool is_refused;    /* its saved position is no number: Promtail does not read it then */
     bool said_error;
 };
 
@@ -69,6 +85,10 @@ struct tail {
 int tail_new(const struct tail_env *env, str path, const struct label_list *labels,
              struct tail **ret, struct error *err);
 void tail_free(struct tail *t);
+/* Looks through the folder for what came before the file that was opened under the path, and begins
+ * it.  False if something was renamed meanwhile: to be called again with folders read anew, and at
+ * last with is_last_try, which takes what is there. */
+bool tail_begin(struct tail *t, struct folder_set *folders, bool is_last_try);
 /* Looks at the path and what is open, and queues what can be read.  False when nothing is left
  * under the path and all that was there is read: the tail may be freed. */
 bool tail_check(struct tail *t);
@@ -84,7 +104,14 @@ bool generation_is_held_up(const struct generation *g);
 bool generation_read(struct generation *g); /* one slice; true: there is more */
 bool generation_may_close(const struct generation *g);
 void generation_close_fd(struct generation *g);
-/* For tail.c and read.c. */
+/* For the files of this folder that have a part of the life of a tail. */
+struct generation *tail_current(const struct tail *t); /* NULL if none stands under the path */
+/* Those not under the path stand in the order of their last write, the current one last. */
+void tail_add_generation(struct tail *t, struct generation *g);
+void tail_remove_generation(struct tail *t, struct generation *g, bool is_finished);
+void tail_retire(struct generation *g);
+void tail_drop_next(struct tail *t);
+/* False if the file is not under the path any more, or cannot be opened. */
 bool generation_open_fd(struct generation *g);
 bool generation_read_compressed(struct generation *g);
 void generation_put(struct generation *g, str line, int64_t from, int64_t to);

@@ -2,8 +2,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "promtail/targets/file/ident.h"
 #include "tests/support/temp_dir.h"
@@ -89,6 +91,17 @@ Test(promtail_ident, confirms_what_was_read)
     close(fd);
 }
 
+static int find_moved(const char *path, const struct source_ident *id, int64_t size,
+                      bool *ret_is_gzip)
+{
+    struct folder_set folders;
+    folder_set_init(&folders);
+    int fd = ident_find_moved(&folders, path, id, size, ret_is_gzip);
+    cr_assert_not(folders.is_stale);
+    folder_set_deinit(&folders);
+    return fd;
+}
+
 Test(promtail_ident, finds_renamed_and_copied_files)
 {
     struct source_ident id;
@@ -98,17 +111,17 @@ Test(promtail_ident, finds_renamed_and_copied_files)
     cr_assert(ident_take(fd, &id));
     close(fd);
     snprintf(path, sizeof path, "%s/app.log", dir);
-    cr_expect_lt(ident_find_moved(path, &id, 10, &is_gzip), 0, "nothing beside it");
+    cr_expect_lt(find_moved(path, &id, 10, &is_gzip), 0, "nothing beside it");
     close(write_file("app.log.2", HEAD "one\nand more\n"));
     close(write_file("app.log.3", "something else that is long enough to be told\n"));
-    fd = ident_find_moved(path, &id, 10, &is_gzip);
+    fd = find_moved(path, &id, 10, &is_gzip);
     cr_assert_geq(fd, 0, "a copy");
     close(fd);
-    cr_expect_lt(ident_find_moved(path, &id, 100000, &is_gzip), 0, "the copy is too short");
+    cr_expect_lt(find_moved(path, &id, 100000, &is_gzip), 0, "the copy is too short");
     char from[256];
     snprintf(from, sizeof from, "%s", path);
     cr_assert_eq(rename(from, in_dir("app.log.1")), 0);
-    fd = ident_find_moved(path, &id, 100000, &is_gzip);
+    fd = find_moved(path, &id, 100000, &is_gzip);
     cr_assert_geq(fd, 0, "the renamed file itself, whatever its size");
     cr_expect(ident_is_same_file(fd, &id));
     close(fd);
@@ -134,10 +147,12 @@ Test(promtail_ident, many_generations_are_found_by_one_look_at_the_folder)
             cr_assert_eq(unlink(in_dir("many.log")), 0);
         }
     }
-    struct ident_siblings *siblings = ident_siblings_read(in_dir("many.log"));
+    struct folder_set folders;
+    folder_set_init(&folders);
+    snprintf(to, sizeof to, "%s/many.log", dir);
     for (int i = 0; i < 20; i++) {
         bool is_gzip = true;
-        int fd = ident_siblings_find(siblings, &ids[i], 100, &is_gzip);
+        int fd = ident_find_moved(&folders, to, &ids[i], 100, &is_gzip);
         cr_assert_geq(fd, 0, "generation %d", i);
         cr_assert(ident_head_matches(fd, &ids[i]));
         cr_assert_not(is_gzip);
@@ -147,6 +162,33 @@ Test(promtail_ident, many_generations_are_found_by_one_look_at_the_folder)
     bool is_gzip;
     other.ino = 1;
     other.head_hash++;
-    cr_assert_lt(ident_siblings_find(siblings, &other, 0, &is_gzip), 0);
-    ident_siblings_free(siblings);
+    cr_assert_lt(ident_find_moved(&folders, to, &other, 0, &is_gzip), 0);
+    cr_assert_not(folders.is_stale);
+    cr_assert_eq(unlink(in_dir("many.log.0")), 0);
+    cr_assert_lt(ident_find_moved(&folders, to, &ids[0], 100, &is_gzip), 0);
+    cr_assert(folders.is_stale, "it is known that the listing is not true any more");
+    folder_set_deinit(&folders);
+}
+
+Test(promtail_ident, lists_what_rotation_left_behind)
+{
+    static const char *const names[] = {"app.log",    "app.log.3",   "app.log.2", "app.log.1",
+                                        "app2.log.1", "app.log.bak", "other.log"};
+    char path[256];
+    struct rotated_file *files;
+    struct folder_set folders;
+    folder_set_init(&folders);
+    for (int i = 0; i < 7; i++) {
+        int fd = write_file(names[i], HEAD);
+        struct timespec times[2] = {{1000 + i, 0}, {1000 + i, 0}};
+        cr_assert_eq(futimens(fd, times), 0);
+        close(fd);
+    }
+    snprintf(path, sizeof path, "%s/app.log", dir);
+    size_t n = ident_list_rotated(&folders, path, 1001 * NS_PER_S, &files);
+    cr_assert_eq(n, 2, "%zu", n);
+    cr_expect(str_has_suffix(str_c(files[0].path), STR("/app.log.2")), "oldest first");
+    cr_expect(str_has_suffix(str_c(files[1].path), STR("/app.log.1")));
+    mem_free(files);
+    folder_set_deinit(&folders);
 }

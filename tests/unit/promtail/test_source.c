@@ -41,6 +41,14 @@ Test(promtail_source, moves_each_client_alone)
     cr_assert(source_wants(source, 1, 150));
 }
 
+Test(promtail_source, is_told_once_before_anything_was_read)
+{
+    cr_assert(source_mark_queued(source, 0), "a start must know that it was there");
+    cr_assert_eq(source->queued[0].pos, 100);
+    cr_assert(!source_mark_queued(source, 0));
+    cr_assert(source_mark_queued(source, 1), "each client has its own journal");
+}
+
 Test(promtail_source, leaves_holes_for_what_a_stage_keeps_back)
 {
     int a = 0, b = 0; /* owners are told by their addresses */

@@ -1,0 +1,356 @@
+/* What is to be read when a file has appeared under a path: first what became of the generations
+ * before it, then itself.  For that the folder is looked through, once for all tails that wait. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "promtail/targets/file/generation.h"
+#include "runtime/log.h"
+
+#define COMPONENT "file"
+
+/* Goes on with a generation found beside the path.  What nobody writes to for long has been quiet
+ * for long: else every start would keep all that was rotated for a while. */
+static void drain(struct tail *t, struct source *s, int fd, bool is_gzip)
+{
+    struct generation *g = generation_new(t, s, fd);
+    g->offset = s->read_to;
+    g->quiet_since_mono_ns -= MAX(clock_now_ns() - g->written_ns, (int64_t)0);
+    generation_forget_yaml(g);
+    if (is_gzip && !generation_read_as_gzip(g)) {
+        s->is_finished = true;
+        generation_free(g);
+        return;
+    }
+    tail_add_generation(t, g);
+    log_info(COMPONENT, "reading the rest of a rotated file", LOG_C("path", t->path),
+             LOG_I("offset", g->offset));
+}
+
+static struct source *new_source(struct tail *t, const struct source_ident *id, int64_t start)
+{
+    struct arena a;
+    arena_init(&a, SIZE_MAX);
+    str key = arena_printf(&a, "%s\x1f%llx.%llx", t->name, (unsigned long long)id->ino,
+                           (unsigned long long)clock_now_ns());
+    struct source *s = source_open(t->env->sources, key, str_c(t->name), str_c(t->path), start);
+    s->ident = *id;
+    arena_deinit(&a);
+    return s;
+}
+
+/* --- rotated while nobody looked --- */
+
+/* A copy that is being read has another inode than the source it belongs to. */
+static bool is_known(const struct tail *t, int fd, const struct stat *st)
+{
+    for (const struct generation *g = t->first; g != NULL; g = g->next) {
+        struct stat read;
+        bool is_read = g->fd >= 0 && fstat(g->fd, &read) == 0 && read.st_ino == st->st_ino &&
+                       read.st_dev == st->st_dev;
+        if (is_read || ident_is_same_file(fd, &g->source->ident))
+            return true;
+    }
+    return false;
+}
+
+/* What was opened under the path may have been renamed or copied since. */
+static bool is_next(const struct tail *t, int fd, const struct stat *st)
+{
+    return st->st_ino == t->next.ident.ino || ident_is_copy(fd, &t->next.ident);
+}
+
+/* Generations that came and went while nobody looked: rotated files newer than the last one known,
+ * unless they have a tail of their own. */
+static void recover_between(struct tail *t, struct folder_set *folders, bool is_last_try)
+{
+    struct rotated_file *files;
+    size_t n = ident_list_rotated(folders, t->path, t->next.after_ns, &files);
+    for (size_t i = 0; i < n; i++) {
+        struct source_ident id;
+        struct stat st;
+        str name = str_c(files[i].path);
+        int fd = t->env->is_tailed(t->env->arg, name)
+                     ? -1
+                     : open(files[i].path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        bool is_new =
+            fd >= 0 && fstat(fd, &st) == 0 && !is_next(t, fd, &st) && !is_known(t, fd, &st);
+        if (is_new && st.st_size == 0 && !is_last_try)
+            is_new = !(folders->is_stale = true); /* perhaps a copy that was only just begun */
+        if (is_new && ident_take(fd, &id))
+            drain(t, new_source(t, &id, 0), fd, str_has_suffix(name, STR(".gz")));
+        else if (fd >= 0)
+            close(fd);
+    }
+    mem_free(files);
+}
+
+/* When the source was made: the end of its key, see new_source(). */
+static int64_t begun_ns(const struct source *s)
+{
+    size_t dot = str_rfind_char(str_c(s->key), '.');
+    return dot == STR_NPOS ? 0 : (int64_t)strtoull(s->key + dot + 1, NULL, 16);
+}
+
+/* Nothing of it can be found, but what came after it can. */
+static void note_begun(struct tail *t, const struct source *s)
+{
+    int64_t ns = begun_ns(s);
+    if (ns > 0 && (t->next.begun_ns == 0 || ns < t->next.begun_ns))
+        t->next.begun_ns = ns;
+}
+
+/* After a slow look, a stopped process, a restart. */
+static void catch_up(struct tail *t, struct folder_set *folders, bool is_last_try)
+{
+    const struct generation *last = NULL;
+    for (const struct generation *g = t->first; g != NULL && !g->is_current; g = g->next)
+        last = g;
+    if (t->next.after_ns == 0) /* a second try begins where the first did */
+        t->next.after_ns =
+            last != NULL && last->fd >= 0 ? generation_written_ns(last) : t->next.begun_ns;
+    if (t->next.after_ns != 0)
+        recover_between(t, folders, is_last_try);
+}
+
+/* --- after a restart: what the journal knows of this path --- */
+
+/* A generation that is not under the path any more, and may not have been read to its end.  False
+ * if it is not to be found. */
+static bool recover_moved(struct tail *t, struct folder_set *folders, struct source *s)
+{
+    bool is_gzip = false;
+    int64_t pos = source_resume(t->env->sources, s);
+    int fd = ident_find_moved(folders, t->path, &s->ident, pos, &is_gzip);
+    if (fd < 0)
+        return false;
+    s->read_to = pos;
+    drain(t, source_ref(s), fd, is_gzip);
+    return true;
+}
+
+static void give_up(struct tail *t, struct source *s)
+{
+    log_warn(COMPONENT, "a file that was being read is gone", LOG_C("path", t->path),
+             LOG_I("offset", source_resume(t->env->sources, s)));
+    note_begun(t, s);
+    s->is_finished = true;
+}
+
+static void drop_source(struct source *s)
+{
+    s->is_finished = true;
+    source_unref(s);
+}
+
+/* One source from before the restart; false if it was not found. */
+static bool recover_one(struct tail *t, struct folder_set *folders, bool is_last_try,
+                        struct source *s, struct source **ret_same)
+{
+    str head = str_make(t->next.head, t->next.ident.head_bytes);
+    bool is_same = s->ident.ino == t->next.ident.ino && ident_begins(&s->ident, head);
+    bool is_better = *ret_same == NULL || (*ret_same)->ident.head_bytes < s->ident.head_bytes;
+    if (is_same && is_better) {
+        if (*ret_same != NULL)
+            drop_source(*ret_same);
+        *ret_same = source_ref(s);
+    } else if (is_same || t->env->job->decompression.enabled) {
+        s->is_finished = true;
+    } else if (!recover_moved(t, folders, s)) {
+        if (!is_last_try)
+            return false;
+        give_up(t, s);
+    }
+    return true;
+}
+
+/* Sources of this path from before the restart become generations to be drained; the one that is
+ * the file under the path now goes to *ret_same (a reference).  False if some were not found. */
+static bool recover(struct tail *t, struct folder_set *folders, bool is_last_try,
+                    struct source **ret_same)
+{
+    bool found_all = true;
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&t->env->sources->by_key, &at, NULL, &item)) {
+        struct source *s = item;
+        if (s->is_claimed || s->is_finished || strcmp(s->name, t->name) != 0)
+            continue;
+        t->has_history = true;
+        found_all &= recover_one(t, folders, is_last_try, s, ret_same);
+    }
+    return found_all;
+}
+
+/* --- the file under the path --- */
+
+/* Where positions.yaml says to start; false if the path is not to be read at all. */
+static bool saved_start(struct tail *t, int64_t size, int64_t *ret)
+{
+    str name = str_c(t->path);
+    *ret = 0;
+    if (positions_get(t->env->positions, name).ptr == NULL)
+        return true;
+    if (!positions_get_offset(t->env->positions, name, ret)) {
+        log_error(COMPONENT, "the saved position is no number, the file is not read",
+                  LOG_C("path", t->path));
+        return false;
+    }
+    if (*ret > size && !t->env->job->decompression.enabled)
+        *ret = 0;
+    return true;
+}
+
+/* `s` is the source it was before a restart, or NULL. */
+static void start_next(struct tail *t, struct source *s)
+{
+    bool is_compressed = t->env->job->decompression.enabled;
+    int64_t start = 0, size = t->next.size;
+    if (s == NULL && !t->has_history && !saved_start(t, size, &start)) {
+        t->is_refused = true;
+        tail_drop_next(t);
+        return;
+    }
+    t->has_history = true;
+    if (s == NULL)
+        s = new_source(t, &t->next.ident, start);
+    else
+        s->read_to = source_resume(t->env->sources, s);
+    s->ident = t->next.ident;
+    if (s->read_to > size && !is_compressed)
+        source_restart(t->env->sources, s, 0);
+    struct generation *g = generation_new(t, s, t->next.fd);
+    t->next.fd = -1;
+    tail_drop_next(t);
+    g->looked_mono_ns = t->next.mono_ns;
+    g->offset = s->read_to;
+    g->is_current = true;
+    g->size = size;
+    if (is_compressed && !generation_decompress(g)) {
+        generation_free(g);
+        t->is_refused = true;
+        return;
+    }
+    tail_add_generation(t, g);
+    log_info(COMPONENT, "tail routine: started", LOG_C("path", t->path),
+             LOG_I("offset", g->offset));
+}
+
+/* What was not read before the truncation may stand in a copy beside the file. */
+static bool follow_copy(struct tail *t, struct folder_set *folders, bool is_last_try)
+{
+    struct generation *g = tail_current(t);
+    bool is_gzip = false;
+    int fd = ident_find_moved(folders, t->path, &g->source->ident, g->offset, &is_gzip);
+    if (fd < 0 && folders->is_stale && !is_last_try)
+        return false;
+    tail_retire(g);
+    log_info(COMPONENT, "file was truncated", LOG_C("path", t->path), LOG_I("offset", g->offset),
+             LOG_C("copy", fd >= 0 ? "found" : "none"));
+    if (fd < 0) {
+        note_begun(t, g->source);
+        tail_remove_generation(t, g, true);
+        return true;
+    }
+    generation_replace_fd(g, fd);
+    if (is_gzip && !generation_read_as_gzip(g))
+        tail_remove_generation(t, g, true);
+    return true;
+}
+
+/* A generation that was closed for want of descriptors before the path became another's. */
+static bool reopen(struct generation *g, struct folder_set *folders, bool is_last_try)
+{
+    bool is_gzip = false;
+    int fd = ident_find_moved(folders, g->tail->path, &g->source->ident, g->offset, &is_gzip);
+    if (fd < 0 && folders->is_stale && !is_last_try)
+        return false;
+    if (fd < 0) {
+        log_warn(COMPONENT, "a file that was being read is gone", LOG_C("path", g->tail->path),
+                 LOG_I("offset", g->offset));
+        g->is_broken = true;
+        return true;
+    }
+    generation_replace_fd(g, fd);
+    if (is_gzip && !generation_read_as_gzip(g))
+        g->is_broken = true;
+    return true;
+}
+
+static bool reopen_all(struct tail *t, struct folder_set *folders, bool is_last_try)
+{
+    bool is_whole = true;
+    for (struct generation *g = t->first; g != NULL; g = g->next)
+        if (!g->is_current && g->fd < 0 && !g->is_broken)
+            is_whole &= reopen(g, folders, is_last_try);
+    return is_whole;
+}
+
+/* True if all that came before t->next is known.  What was empty when last seen is no witness:
+ * other texts may have come and gone before the one that stands there now. */
+static bool look_behind(struct tail *t, struct folder_set *folders, bool is_last_try,
+                        struct source **ret_same)
+{
+    if (!t->was_recovered && !recover(t, folders, is_last_try, ret_same))
+        return false;
+    if (*ret_same != NULL && (*ret_same)->ident.head_bytes == 0)
+        note_begun(t, *ret_same);
+    if (*ret_same == NULL || (*ret_same)->ident.head_bytes == 0)
+        catch_up(t, folders, is_last_try);
+    return !folders->is_stale || is_last_try;
+}
+
+static bool begin_next(struct tail *t, struct folder_set *folders, bool is_last_try)
+{
+    struct source *same = NULL;
+    if (look_behind(t, folders, is_last_try, &same)) {
+        t->was_recovered = true;
+        start_next(t, same);
+        return true;
+    }
+    if (same != NULL)
+        source_unref(same);
+    return false;
+}
+
+/* The current one was empty for a while, and is not any more. */
+static bool look_behind_empty(struct tail *t, struct folder_set *folders, bool is_last_try)
+{
+    struct generation *g = tail_current(t);
+    note_begun(t, g->source);
+    catch_up(t, folders, is_last_try);
+    if (folders->is_stale && !is_last_try)
+        return false;
+    g->source->ident = t->next.ident;
+    g->size = t->next.size;
+    g->is_truncated = false;
+    tail_drop_next(t);
+    return true;
+}
+
+static bool is_next_itself(const struct tail *t, const struct generation *g)
+{
+    return g->source->ident.head_bytes == 0 && t->next.fd >= 0 &&
+           t->next.ident.ino == g->source->ident.ino;
+}
+
+bool tail_begin(struct tail *t, struct folder_set *folders, bool is_last_try)
+{
+    const struct generation *g = tail_current(t);
+    folders->is_stale = false;
+    if (g != NULL && g->is_truncated) {
+        bool is_whole = is_next_itself(t, g) ? look_behind_empty(t, folders, is_last_try)
+                                             : follow_copy(t, folders, is_last_try);
+        if (!is_whole)
+            return false;
+    }
+    if (!reopen_all(t, folders, is_last_try))
+        return false;
+    if (t->next.fd >= 0 && !begin_next(t, folders, is_last_try))
+        return false;
+    t->is_waiting = false;
+    return true;
+}
