@@ -67,6 +67,17 @@ void mem_trim(size_t at_least_bytes)
 #endif
 }
 
+void mem_keep(size_t bytes)
+{
+#ifdef __GLIBC__
+    int n = (int)MIN(bytes, (size_t)1 << 30);
+    mallopt(M_TRIM_THRESHOLD, n);
+    mallopt(M_MMAP_THRESHOLD, n); /* what is mapped goes back at once */
+#else
+    (void)bytes;
+#endif
+}
+
 void mem_free(void *p)
 {
     free(p);

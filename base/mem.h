@@ -15,6 +15,9 @@ void *mem_try_alloc(size_t size);            /* NULL when out of memory */
 void *mem_try_realloc(void *p, size_t size); /* NULL leaves p as it was */
 /* Gives memory that is free back to the system if it is at least so much.  Slow: milliseconds. */
 void mem_trim(size_t at_least_bytes);
+/* Keeps up to so much free memory at hand: for who fills and frees large buffers again and again,
+ * which by default costs a page fault for each of their pages.  Once, at the start. */
+void mem_keep(size_t bytes);
 void mem_free(void *p); /* NULL allowed */
 
 void mem_die(const char *file, int line, const char *what) __attribute__((noreturn));

@@ -17,6 +17,7 @@
 #define WORKER_QUEUE_MAX   256
 #define STOP_GRACE_MS      5000
 #define SERVER_GRACE_MS    500
+#define KEPT_BYTES         (2u << 20) /* a batch, its compressed form and its request */
 
 static struct metric *reload_metric(const char *name, const char *help)
 {
@@ -219,6 +220,7 @@ static void start(struct app *app)
 int promtail_run(int argc, char **argv, struct promtail_config *config, struct arena *arena)
 {
     struct app app = {.argc = argc, .argv = argv, .config = config, .arena = arena};
+    mem_keep(KEPT_BYTES);
     app.reload_success =
         reload_metric("promtail_config_reload_success_total", "Number of reload success times.");
     app.reload_fail =

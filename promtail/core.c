@@ -12,6 +12,8 @@
 
 #define COMPONENT "promtail"
 #define FLUSH_MS  100 /* how exactly stages keep their times */
+/* While lines are read free memory is kept for the next batch; afterwards it goes back. */
+#define TRIM_BYTES_MIN (512u << 10)
 
 static void nothing(struct record_sink *sink, struct record *r)
 {
@@ -82,6 +84,7 @@ static void on_sync_timer(void *arg)
     clients_sync(&c->clients);
     save_positions(c);
     finish_gone(c);
+    mem_trim(TRIM_BYTES_MIN);
 }
 
 /* --- start --- */
