@@ -34,6 +34,8 @@ struct fields {
     struct strmap map; /* name -> struct field */
     VEC(struct field *) list;
     size_t max;
+    str wanted;        /* the one field whose values are asked for; ptr NULL: all fields */
+    size_t values_max; /* of it: further lines are not looked at */
 };
 
 /* --- one field --- */
@@ -58,6 +60,36 @@ static const char *type_of(str value)
     return "string";
 }
 
+/* Whether a size says so itself: 10 is none, 10k and, alas, 10m are. */
+static bool has_size_unit(str value)
+{
+    static const char prefixes[] = "kmgtpe";
+    size_t n = value.len;
+    char last = n > 0 ? (char)(value.ptr[n - 1] | 0x20) : '\0';
+    if (last == 'i' && n > 1)
+        last = (char)(value.ptr[n - 2] | 0x20);
+    else if (last == 'b')
+        return true;
+    return last != '\0' && memchr(prefixes, last, sizeof prefixes - 1) != NULL;
+}
+
+/* Sizes are given as a query takes them, 1.2MiB as 1.3MB; other values as they are. */
+static str as_in_query(struct arena *a, str value)
+{
+    uint64_t bytes;
+    if (!has_size_unit(value) || bytesize_parse(value, &bytes, NULL) != 0)
+        return value;
+    struct buf text;
+    buf_init(&text, 64);
+    bytesize_append(&text, bytes);
+    str printed = buf_str(&text);
+    size_t blank = str_find_char(printed, ' ');
+    str unit = str_from(printed, blank + 1);
+    value = arena_printf(a, "%.*s%.*s", (int)blank, printed.ptr, STR_ARG(unit));
+    buf_deinit(&text);
+    return value;
+}
+
 static struct field *field_of(struct fields *f, str name)
 {
     struct field *one = strmap_get(&f->map, name);
@@ -80,6 +112,22 @@ static struct field *add(struct fields *f, const struct label *l, unsigned sourc
     one->type = type_of(l->value); /* the last value seen decides */
     str_set_add(&one->values, l->value);
     return one;
+}
+
+/* One that a parser has found. */
+static struct field *add_parsed(struct fields *f, const struct label *l, unsigned source)
+{
+    if (f->wanted.ptr == NULL)
+        return add(f, l, source);
+    struct label one = {l->name, as_in_query(f->arena, l->value)};
+    return str_eq(l->name, f->wanted) ? add(f, &one, source) : NULL;
+}
+
+/* True once enough values have been seen. */
+static bool is_full(const struct fields *f)
+{
+    const struct field *one = f->wanted.ptr == NULL ? NULL : strmap_get(&f->map, f->wanted);
+    return one != NULL && one->values.map.len >= f->values_max;
 }
 
 static void fields_deinit(struct fields *f)
@@ -219,10 +267,10 @@ static void detect_entry(struct fields *f, struct detector *d, const struct engi
     /* What the query's own parsers found comes first, what the line has of itself after it. */
     for (size_t i = 0; own != NULL && i < own->parsed.n; i++)
         if (!is_error_label(own->parsed.items[i].name))
-            add(f, &own->parsed.items[i], source);
+            add_parsed(f, &own->parsed.items[i], source);
     bool has_new_path = false;
     for (size_t i = 0; i < parsed.n; i++) {
-        struct field *one = add(f, &parsed.items[i], source);
+        struct field *one = add_parsed(f, &parsed.items[i], source);
         has_new_path |= source == FIELD_JSON && one != NULL && one->path == NULL;
     }
     if (has_new_path)
@@ -236,7 +284,7 @@ static void detect(struct fields *f, struct detector *d, const struct engine_res
         const struct engine_stream *s = &r->streams[i];
         pipeline_run_stream(d->json.run, &s->labels);
         pipeline_run_stream(d->logfmt.run, &s->labels);
-        for (size_t k = 0; k < s->n_entries; k++)
+        for (size_t k = 0; k < s->n_entries && !is_full(f); k++)
             detect_entry(f, d, &s->entries[k]);
     }
 }
@@ -305,7 +353,7 @@ static int write_values(struct call *c, struct fields *f, size_t limit)
     if (n > 0) {
         jsonw_key_c(&a.w, "values");
         jsonw_begin_array(&a.w);
-        for (size_t i = 0; i < MIN(n, limit); i++)
+        for (size_t i = 0; i < n; i++)
             jsonw_string(&a.w, items[i]);
         jsonw_end_array(&a.w);
         jsonw_key_c(&a.w, "limit");
@@ -360,6 +408,10 @@ static int answer(struct call *c, bool values)
         return error_set(&c->err, E_INVALID, "only log selector is supported");
     }
     struct fields f = {.arena = &c->arena, .max = values ? SIZE_MAX : limit};
+    if (values) {
+        f.wanted = http_path_param(c->r, "name");
+        f.values_max = limit;
+    }
     strmap_init(&f.map);
     code = detect_in(c, e, &in, lines, &f);
     if (code == 0)

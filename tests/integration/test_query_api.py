@@ -137,6 +137,12 @@ class QueryTest(unittest.TestCase):
         self.assertEqual(fields["ms"]["type"], "float")
         values = get("/loki/api/v1/detected_field/user_id/values", query='{app="db"}', **span)
         self.assertEqual(values["values"], ["7"])
+        self.loge.push({"app": "sizes"}, [(NOW + i, f"size={size} n={i}") for i, size in enumerate(
+            ("1.2MiB", "4KB", "17", "10m", "12 kB", "100MB", "3x"))])
+        values = get("/loki/api/v1/detected_field/size/values", query='{app="sizes"}', **span)
+        self.assertEqual(values["values"], sorted(["10MB", "100MB", "12", "17", "3x", "1.3MB", "4.0kB"]))
+        values = get("/loki/api/v1/detected_field/size/values", query='{app="sizes"}', limit=2, **span)
+        self.assertEqual(values, {"values": ["100MB", "3x"], "limit": 2})
         self.assertEqual(get("/loki/api/v1/drilldown-limits")["limits"]["volume_enabled"], True)
         self.assertIn(b"max_query_series", self.loge.get("/config/tenant/v1/limits")[1])
 
