@@ -87,6 +87,14 @@ static struct volume *volume_of(struct volumes *v, const struct labels *ls)
     return one;
 }
 
+static bool is_matched(const struct log_expr *selector, str name)
+{
+    for (size_t i = 0; i < selector->n_matchers; i++)
+        if (str_eq(selector->matchers[i]->name, name))
+            return true;
+    return false;
+}
+
 /* True if the answer names this label of a stream. */
 static bool is_named(const struct volume_params *p, const struct log_expr *selector, str name)
 {
@@ -95,19 +103,15 @@ static bool is_named(const struct volume_params *p, const struct log_expr *selec
             return true;
     if (p->n_targets > 0)
         return false;
-    if (p->by_label || selector->n_matchers == 0)
-        return true;
-    for (size_t i = 0; i < selector->n_matchers; i++)
-        if (str_eq(selector->matchers[i]->name, name))
-            return true;
-    return false;
+    return p->by_label || selector->n_matchers == 0 || is_matched(selector, name);
 }
 
-/* With targets, only streams that have all of them count. */
-static bool has_targets(const struct volume_params *p, const struct labels *ls)
+/* Only streams that have the targets count; the selector's own labels it has judged itself. */
+static bool has_targets(const struct volume_params *p, const struct log_expr *selector,
+                        const struct labels *ls)
 {
     for (size_t i = 0; i < p->n_targets; i++)
-        if (!labels_has(ls, p->targets[i]))
+        if (!is_matched(selector, p->targets[i]) && !labels_has(ls, p->targets[i]))
             return false;
     return true;
 }
@@ -135,7 +139,7 @@ static void join_volumes(struct volumes *v, const struct volume_params *p,
             m->of[m->n_of++] = volume_of(v, &(struct labels){&named[n - 1], 1});
         }
     }
-    if (!p->by_label && n > 0)
+    if (!p->by_label)
         m->of[m->n_of++] = volume_of(v, &(struct labels){named, n});
 }
 
@@ -301,7 +305,7 @@ static int answer(struct call *c, bool is_range)
         struct member *members = ARENA_ARRAY(&c->arena, struct member, f.n_streams);
         size_t n = 0, intervals;
         for (size_t i = 0; i < f.n_streams; i++) {
-            if (!has_targets(&p, &f.streams[i].labels))
+            if (!has_targets(&p, &selector->log, &f.streams[i].labels))
                 continue;
             members[n].stream = &f.streams[i];
             join_volumes(&v, &p, &selector->log, &members[n++]);

@@ -129,7 +129,14 @@ class QueryTest(unittest.TestCase):
         self.assertEqual((stats["streams"], stats["entries"]), (1, 10))
         volume = get("/loki/api/v1/index/volume", query='{app=~".+"}', **span)["data"]
         self.assertEqual(volume["resultType"], "vector")
-        detected = get("/loki/api/v1/detected_labels", query='{app=~".+"}', **span)["detectedLabels"]
+        self.loge.push({"app": "half", "half": "1", "n": "1"}, [(NOW, "x")])
+        self.loge.push({"app": "half", "n": "2"}, [(NOW, "x")])
+        for targets, query, wanted in (("half", '{app="half"}', [{"half": "1"}]),
+                                       ("half", '{app="half",half!="2"}', [{"half": "1"}, {}]),
+                                       ("half,n", '{app="half",half!="2"}', [{"half": "1", "n": "1"}, {"n": "2"}])):
+            volume = get("/loki/api/v1/index/volume", query=query, targetLabels=targets, **span)["data"]
+            self.assertCountEqual([v["metric"] for v in volume["result"]], wanted, (targets, query))
+        detected = get("/loki/api/v1/detected_labels", query='{app=~"web|db"}', **span)["detectedLabels"]
         self.assertEqual({d["label"]: d["cardinality"] for d in detected},
                          {"app": 2, "env": 2, "service_name": 2})
         fields = {f["label"]: f for f in get("/loki/api/v1/detected_fields", query='{app="db"}', **span)["fields"]}
