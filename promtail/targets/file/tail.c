@@ -45,6 +45,7 @@ int tail_new(const struct tail_env *env, str path, const struct label_list *labe
                   .ptr;
     label_list_set(&t->labels, &t->arena, STR("filename"), str_c(t->path));
     label_list_sort(&t->labels);
+    t->stem = label_list_make_stem(&t->labels);
     t->metrics = tail_pool_metrics(env->pool, path);
     metric_add(active_files(), 1);
     *ret = t;
@@ -96,6 +97,7 @@ void tail_free(struct tail *t)
     tail_pool_metrics_unref(t->env->pool, str_c(t->path));
     metric_add(active_files(), -1);
     encoding_close(t->encoding);
+    label_stem_release(t->stem);
     arena_deinit(&t->arena);
     mem_free(t);
 }

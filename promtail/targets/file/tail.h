@@ -58,6 +58,7 @@ struct tail {
     char *path;
     char *name;               /* of its sources: job, labels, path */
     struct label_list labels; /* with filename; in arena */
+    struct label_stem *stem;  /* of labels */
     struct arena arena;
     struct encoding *encoding;
     struct generation *first; /* oldest */
