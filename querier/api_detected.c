@@ -6,9 +6,7 @@
 #include "proto/str_set.h"
 #include "querier/internal.h"
 
-/* Labels with more values than this are no help in browsing. */
-#define CARDINALITY_MAX  50
-#define VALUES_BYTES_MAX (1u << 20)
+#define VALUES_BYTES_MAX (1u << 20) /* of one label */
 
 struct label_values {
     str name;
@@ -70,7 +68,7 @@ static void add(label_list *list, struct arena *a, const struct label *l)
 
 static bool is_relevant(const struct label_values *v)
 {
-    return is_static(v->name) || (v->values.map.len <= CARDINALITY_MAX && !v->is_id_only);
+    return is_static(v->name) || !v->is_id_only;
 }
 
 static int write_detected(struct call *c, const label_list *list)

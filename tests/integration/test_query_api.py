@@ -139,6 +139,11 @@ class QueryTest(unittest.TestCase):
         detected = get("/loki/api/v1/detected_labels", query='{app=~"web|db"}', **span)["detectedLabels"]
         self.assertEqual({d["label"]: d["cardinality"] for d in detected},
                          {"app": 2, "env": 2, "service_name": 2})
+        for i in range(60):
+            self.loge.push({"app": "many", "n": str(i), "v": f"v{i}", "pod": str(i)}, [(NOW, "x")])
+        detected = get("/loki/api/v1/detected_labels", query='{app="many"}', **span)["detectedLabels"]
+        self.assertEqual({d["label"]: d["cardinality"] for d in detected},
+                         {"app": 1, "v": 60, "pod": 60, "service_name": 1})
         fields = {f["label"]: f for f in get("/loki/api/v1/detected_fields", query='{app="db"}', **span)["fields"]}
         self.assertEqual(fields["user_id"]["jsonPath"], ["user", "id"])
         self.assertEqual(fields["ms"]["type"], "float")
