@@ -14,6 +14,9 @@
 /* 2^63: the magnitude of the smallest int64 */
 #define MAGNITUDE_MAX (UINT64_C(1) << 63)
 
+/* So many digits, and one more, are below 2^63 / 10. */
+#define DIGITS_SAFE 17
+
 struct unit {
     str name;
     uint64_t ns;
@@ -72,8 +75,10 @@ struct amount {
 /* Takes an amount off the front of *s; false on overflow or when there is no digit. */
 static bool take_amount(str *s, struct amount *a)
 {
-    size_t i = 0, digits = 0;
+    size_t i = 0, digits = 0, n_safe = MIN(s->len, (size_t)DIGITS_SAFE);
     *a = (struct amount){.scale = 1};
+    for (; i < n_safe && is_digit(s->ptr[i]); i++, digits++)
+        a->whole = a->whole * 10 + (uint64_t)(s->ptr[i] - '0');
     for (; i < s->len && is_digit(s->ptr[i]); i++, digits++) {
         if (a->whole > MAGNITUDE_MAX / 10)
             return false;
@@ -83,7 +88,12 @@ static bool take_amount(str *s, struct amount *a)
     }
     if (i < s->len && s->ptr[i] == '.') {
         bool full = false; /* further digits are below a ns: they are skipped */
-        for (i++; i < s->len && is_digit(s->ptr[i]); i++, digits++) {
+        n_safe = MIN(s->len, ++i + DIGITS_SAFE);
+        for (; i < n_safe && is_digit(s->ptr[i]); i++, digits++) {
+            a->part = a->part * 10 + (uint64_t)(s->ptr[i] - '0');
+            a->scale *= 10;
+        }
+        for (; i < s->len && is_digit(s->ptr[i]); i++, digits++) {
             full = full || a->part > (MAGNITUDE_MAX - 1) / 10;
             if (full)
                 continue;

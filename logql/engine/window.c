@@ -1,6 +1,7 @@
 #include "logql/engine/window.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -222,35 +223,54 @@ static void swap(double *a, double *b)
     *b = t;
 }
 
-/* The k-th smallest of v[0 .. n), none of them NaN.  Moves the items about so that those after k
- * are not smaller (Hoare's selection, the middle one of three as pivot). */
-static double select_kth(double *v, size_t n, size_t k)
+/* With so many items it pays to look for the pivot in a sample first. */
+#define SAMPLED_MIN 400
+
+static void select_between(double *v, ptrdiff_t lo, ptrdiff_t hi, ptrdiff_t k);
+
+/* Puts at k an item that is, or nearly is, the one that belongs there: that of a sample of about
+ * n^2/3 items around k, a little to the side of the longer rest so that little is left to look at
+ * (Floyd and Rivest). */
+static void guess_kth(double *v, ptrdiff_t lo, ptrdiff_t hi, ptrdiff_t k)
 {
-    size_t lo = 0, hi = n - 1;
+    double n = (double)(hi - lo + 1), before = (double)(k - lo), size = pow(n, 2.0 / 3) / 2;
+    double slack = sqrt(log(n) * size * (n - size) / n) / 2;
+    if (before < n / 2)
+        slack = -slack;
+    ptrdiff_t from = k - (ptrdiff_t)(before * size / n - slack);
+    ptrdiff_t to = k + (ptrdiff_t)((n - before) * size / n + slack);
+    select_between(v, MAX(from, lo), MIN(to, hi), k);
+}
+
+/* Moves the items of v[lo .. hi] about until the one that belongs at k is there, none before it is
+ * greater and none behind it smaller.  A level of the recursion has n^2/3 of the items of that
+ * above it, so there are four at most. */
+static void select_between(double *v, ptrdiff_t lo, ptrdiff_t hi, ptrdiff_t k)
+{
     while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (v[mid] < v[lo])
-            swap(&v[mid], &v[lo]);
-        if (v[hi] < v[lo])
-            swap(&v[hi], &v[lo]);
-        if (v[hi] < v[mid])
-            swap(&v[hi], &v[mid]);
-        double pivot = v[mid];
-        size_t i = lo, j = hi;
-        for (;; i++, j--) {
+        if (hi - lo > SAMPLED_MIN)
+            guess_kth(v, lo, hi, k);
+        double pivot = v[k];
+        ptrdiff_t i = lo, j = hi;
+        while (i <= j) { /* v[lo .. i) <= pivot <= v(j .. hi] */
             while (v[i] < pivot)
                 i++;
             while (pivot < v[j])
                 j--;
-            if (i >= j)
-                break;
-            swap(&v[i], &v[j]);
+            if (i <= j)
+                swap(&v[i++], &v[j--]);
         }
-        if (k <= j) /* v[lo..j] <= pivot <= v[j+1..hi] */
+        if (j < k)
+            lo = i;
+        if (k < i)
             hi = j;
-        else
-            lo = j + 1;
     }
+}
+
+/* The k-th smallest of v[0 .. n), none of them NaN; those after k are then not smaller. */
+static double select_kth(double *v, size_t n, size_t k)
+{
+    select_between(v, 0, (ptrdiff_t)n - 1, (ptrdiff_t)k);
     return v[k];
 }
 

@@ -91,9 +91,9 @@ static inline bool is_text_here(const struct form *m, str line, size_t at)
         const __m128i *a = (const __m128i *)(const void *)p;
         const __m128i *b = (const __m128i *)(const void *)m->text;
         uint32_t low =
-            (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128(a), _mm_loadu_si128(b)));
+            (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128(a), _mm_load_si128(b)));
         uint32_t high = (uint32_t)_mm_movemask_epi8(
-            _mm_cmpeq_epi8(_mm_loadu_si128(a + 1), _mm_loadu_si128(b + 1)));
+            _mm_cmpeq_epi8(_mm_loadu_si128(a + 1), _mm_load_si128(b + 1)));
         return ((low | high << 16) & m->mask) == m->mask;
     }
 #endif

@@ -140,12 +140,14 @@ Test(logql_engine_window, sees_no_block_that_lies_between_short_windows)
     cr_assert(window_sees(&w, 1010 * S, 1056 * S));
 }
 
+#define MANY 5000
+
 static double quantile_of(double q, double *v, size_t n)
 {
     struct window_plan w = plan(RANGE_QUANTILE_OVER_TIME, 10, 1, 10);
     w.param = q;
-    struct sample s[64];
-    double scratch[64];
+    static struct sample s[MANY];
+    static double scratch[MANY];
     for (size_t i = 0; i < n; i++)
         s[i] = (struct sample){(int64_t)i, v[i]};
     return samples_value(&w, s, n, scratch);
@@ -178,6 +180,30 @@ Test(logql_engine_window, quantiles_lie_between_the_two_nearest_samples)
             cr_assert_float_eq(quantile_of((double)k / (double)(n - 1), w, n), sorted[k], 1e-9,
                                "n %zu k %zu", n, k);
     }
+}
+
+static int cmp_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+Test(logql_engine_window, quantiles_of_many_samples_are_those_of_the_sorted_ones)
+{
+    static double v[MANY], sorted[MANY];
+    uint64_t r = 1;
+    for (uint64_t kinds = 2; kinds < 1u << 20; kinds *= 7)
+        for (size_t n = 300; n <= MANY; n = n * 4 / 3) {
+            for (size_t i = 0; i < n; i++) {
+                r = r * 6364136223846793005u + 1442695040888963407u;
+                v[i] = n % 3 == 0 ? (double)i : (double)((r >> 33) % kinds);
+            }
+            memcpy(sorted, v, n * sizeof *v);
+            qsort(sorted, n, sizeof *v, cmp_doubles);
+            for (size_t k = 0; k < n; k += 1 + n / 13)
+                cr_assert_float_eq(quantile_of((double)k / (double)(n - 1), v, n), sorted[k], 1e-3,
+                                   "n %zu k %zu", n, k);
+        }
 }
 
 Test(logql_engine_window, an_infinity_stays_the_mean)
