@@ -29,7 +29,7 @@ struct template_func_table {
     size_t len;
 };
 
-#define TEMPLATE_TABLES_MAX 16
+#define TEMPLATE_TABLES_MAX 24
 
 /* Tables are searched in order, up to the first NULL; the first hit counts. */
 struct template_funcs {

@@ -13,4 +13,4 @@ extern const struct template_func_table template_funcs_go;
 /* Promtail only */
 extern const struct template_func_table template_funcs_regex, template_funcs_list,
     template_funcs_dict, template_funcs_digest, template_funcs_reflect, template_funcs_semver,
-    template_funcs_chance;
+    template_funcs_chance, template_funcs_url, template_funcs_cipher;

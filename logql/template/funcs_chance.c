@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "logql/template/base64.h"
 #include "logql/template/funcs.h"
 
 #define TEXT_MAX (1 << 20)
@@ -49,6 +50,23 @@ TEXT_FN(f_alpha_num, LETTERS DIGITS)
 TEXT_FN(f_alpha, LETTERS)
 TEXT_FN(f_numeric, DIGITS)
 TEXT_FN(f_ascii, " !\"#$%&'()*+,-./" DIGITS ":;<=>?@" LETTERS "[\\]^_`{|}~")
+
+/* In base64. */
+static int f_bytes(struct template_call *c, struct tval *args, int n, struct tval *ret)
+{
+    (void)n;
+    struct buf b;
+    if (args[0].i < 0 || args[0].i > TEXT_MAX)
+        return template_call_fail(c, "runtime error: makeslice: len out of range");
+    unsigned char *bytes = template_call_alloc(c, (size_t)MAX(args[0].i, 1));
+    if (bytes == NULL)
+        return E_LIMIT;
+    if (args[0].i > 0 && RAND_bytes(bytes, (int)args[0].i) != 1)
+        return template_call_fail(c, "no random numbers");
+    template_call_buf(c, &b);
+    base64_encode(&b, str_make((char *)bytes, (size_t)args[0].i));
+    return template_call_take(c, &b, ret);
+}
 
 static int f_int(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
@@ -102,13 +120,10 @@ static int f_uuid(struct template_call *c, struct tval *args, int n, struct tval
 }
 
 static const struct template_func funcs[] = {
-    {"randAlphaNum", "i", f_alpha_num},
-    {"randAlpha", "i", f_alpha},
-    {"randNumeric", "i", f_numeric},
-    {"randAscii", "i", f_ascii},
-    {"randInt", "ii", f_int},
-    {"shuffle", "s", f_shuffle},
-    {"uuidv4", "", f_uuid},
+    {"randAlphaNum", "i", f_alpha_num}, {"randAlpha", "i", f_alpha},
+    {"randNumeric", "i", f_numeric},    {"randAscii", "i", f_ascii},
+    {"randBytes", "i", f_bytes},        {"randInt", "ii", f_int},
+    {"shuffle", "s", f_shuffle},        {"uuidv4", "", f_uuid},
 };
 
 const struct template_func_table template_funcs_chance = TEMPLATE_TABLE(funcs);

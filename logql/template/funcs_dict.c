@@ -261,6 +261,8 @@ static int copy_value(struct template_call *c, const struct tval *v, int depth, 
 static int f_deep_copy(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
+    if (args[0].type == TVAL_NIL)
+        return template_call_fail(c, "reflect: call of reflect.Value.Type on zero Value");
     if (args[0].type == TVAL_ROOT) { /* made anew each time */
         ret->type = TVAL_MAP;
         return template_call_map(c, &args[0], &ret->map);
@@ -276,7 +278,7 @@ static const struct template_func funcs[] = {
     {"get", "ms", f_get},
     {"pluck", "sm*", f_pluck},
     {"keys", "m*", f_keys},
-    {"values", "m*", f_values},
+    {"values", "m", f_values},
     {"pick", "ms*", f_pick},
     {"omit", "ms*", f_omit},
     {"merge", "mm*", f_merge},

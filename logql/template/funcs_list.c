@@ -305,7 +305,8 @@ static int compare_strings(const void *a, const void *b)
 static int f_sort_alpha(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
-    int rc = strings_of(c, &args[0], ret);
+    struct tval text = tval_str(STR("<nil>")); /* what is no list counts as its text */
+    int rc = strings_of(c, args[0].type == TVAL_NIL ? &text : &args[0], ret);
     if (rc == 0 && ret->list->len > 1)
         qsort(ret->list->items, ret->list->len, sizeof *ret->list->items, compare_strings);
     return rc;

@@ -18,4 +18,6 @@ const struct template_funcs template_funcs_promtail = {{
     &template_funcs_reflect,
     &template_funcs_semver,
     &template_funcs_chance,
+    &template_funcs_url,
+    &template_funcs_cipher,
 }};

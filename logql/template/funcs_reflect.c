@@ -130,6 +130,61 @@ static int f_env(struct template_call *c, struct tval *args, int n, struct tval 
     return template_return_str(ret, v != NULL ? arena_str(c->arena, str_c(v)) : STR_EMPTY);
 }
 
+static bool is_name_char(char ch)
+{
+    return ch == '_' || (ch >= '0' && ch <= '9') || ((ch | 32) >= 'a' && (ch | 32) <= 'z');
+}
+
+/* The name behind a dollar as os.Expand takes it, and how many bytes it takes with its braces; an
+ * empty one of some bytes is malformed and goes. */
+static str variable_name(str s, size_t *ret_taken)
+{
+    static const char special[] = "*#$@!?-0123456789";
+    bool is_braced = s.ptr[0] == '{';
+    size_t from = is_braced, n = from;
+    *ret_taken = 1;
+    if (from < s.len && s.ptr[from] != '\0' && strchr(special, s.ptr[from]) != NULL &&
+        (!is_braced || (s.len > 2 && s.ptr[2] == '}'))) {
+        *ret_taken = is_braced ? 3 : 1;
+        return str_sub(s, from, from + 1);
+    }
+    if (is_braced) {
+        size_t close = str_find_char(s, '}');
+        if (close == STR_NPOS)
+            return STR_EMPTY;
+        *ret_taken = close + 1;
+        return str_sub(s, 1, close);
+    }
+    while (n < s.len && is_name_char(s.ptr[n]))
+        n++;
+    *ret_taken = n;
+    return str_sub(s, 0, n);
+}
+
+static int f_expand_env(struct template_call *c, struct tval *args, int n, struct tval *ret)
+{
+    (void)n;
+    struct buf b;
+    str s = args[0].s;
+    template_call_buf(c, &b);
+    while (s.len > 0) {
+        size_t taken;
+        if (s.ptr[0] != '$' || s.len == 1) {
+            buf_append_char(&b, s.ptr[0]);
+            s = str_from(s, 1);
+            continue;
+        }
+        s = str_from(s, 1);
+        str name = variable_name(s, &taken);
+        const char *v = name.len > 0 ? getenv(arena_c(c->arena, name)) : NULL;
+        if (taken == 0)
+            buf_append_char(&b, '$');
+        buf_append_c(&b, v != NULL ? v : "");
+        s = str_from(s, taken);
+    }
+    return template_call_take(c, &b, ret);
+}
+
 /* --- paths, as package path --- */
 
 static str strip_slashes(str s)
@@ -231,6 +286,7 @@ static const struct template_func funcs[] = {
     {"toDecimal", "v", f_to_decimal},
     {"hello", "", f_hello},
     {"env", "s", f_env},
+    {"expandenv", "s", f_expand_env},
     {"base", "s", f_base},
     {"osBase", "s", f_base},
     {"ext", "s", f_ext},

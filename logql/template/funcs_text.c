@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "logql/template/base64.h"
+#include "logql/template/case_style.h"
 #include "logql/template/convert.h"
 #include "logql/template/funcs.h"
 #include "logql/template/strings.h"
@@ -215,17 +216,21 @@ static int f_cat(struct template_call *c, struct tval *args, int n, struct tval 
     return joined(c, args, n, '\0', ret);
 }
 
+/* The library goes by bytes, not runes: if blanks are taken out, each byte left becomes a rune. */
 static int f_nospace(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
     struct buf b;
+    bool has_space = false;
+    for (size_t i = 0; i < args[0].s.len; i++)
+        has_space = has_space || rune_is_space((unsigned char)args[0].s.ptr[i]);
+    if (!has_space)
+        return template_return_str(ret, args[0].s);
     template_call_buf(c, &b);
-    for (str s = args[0].s; s.len > 0;) {
-        uint32_t rune;
-        size_t width = utf8_decode(s, &rune);
+    for (size_t i = 0; i < args[0].s.len; i++) {
+        uint32_t rune = (unsigned char)args[0].s.ptr[i];
         if (!rune_is_space(rune))
             utf8_append(&b, rune);
-        s = str_from(s, width);
     }
     return template_call_take(c, &b, ret);
 }
@@ -244,7 +249,7 @@ static int f_snakecase(struct template_call *c, struct tval *args, int n, struct
     (void)n;
     struct buf b;
     template_call_buf(c, &b);
-    strings_append_snake(&b, args[0].s, '_');
+    case_append_snake(&b, args[0].s, '_');
     return template_call_take(c, &b, ret);
 }
 
@@ -253,7 +258,7 @@ static int f_kebabcase(struct template_call *c, struct tval *args, int n, struct
     (void)n;
     struct buf b;
     template_call_buf(c, &b);
-    strings_append_snake(&b, args[0].s, '-');
+    case_append_snake(&b, args[0].s, '-');
     return template_call_take(c, &b, ret);
 }
 
@@ -262,7 +267,7 @@ static int f_camelcase(struct template_call *c, struct tval *args, int n, struct
     (void)n;
     struct buf b;
     template_call_buf(c, &b);
-    strings_append_camel(&b, args[0].s);
+    case_append_pascal(&b, args[0].s);
     return template_call_take(c, &b, ret);
 }
 
@@ -272,9 +277,8 @@ static int f_initials(struct template_call *c, struct tval *args, int n, struct 
     struct buf b;
     bool start = true;
     template_call_buf(c, &b);
-    for (str s = args[0].s; s.len > 0;) {
-        uint32_t rune;
-        s = str_from(s, utf8_decode(s, &rune));
+    for (size_t i = 0; i < args[0].s.len; i++) { /* by bytes, as nospace */
+        uint32_t rune = (unsigned char)args[0].s.ptr[i];
         if (start && !rune_is_space(rune))
             utf8_append(&b, rune);
         start = rune_is_space(rune);
@@ -282,17 +286,51 @@ static int f_initials(struct template_call *c, struct tval *args, int n, struct 
     return template_call_take(c, &b, ret);
 }
 
-/* abbrev w s: at most w runes, the last three of which are dots if s is longer. */
+/* At most `width` bytes of s from about `offset` on, with dots where something was left out. */
+static void append_abbreviated(struct buf *b, str s, size_t offset, size_t width)
+{
+    if (s.len <= width) {
+        buf_append_str(b, s);
+        return;
+    }
+    size_t kept = width - 3; /* beside the dots */
+    offset = MIN(offset, s.len);
+    if (s.len - offset < kept)
+        offset = s.len - kept;
+    if (offset <= 4) {
+        buf_append_str(b, str_sub(s, 0, kept));
+        buf_append_c(b, "...");
+        return;
+    }
+    buf_append_c(b, "...");
+    if (offset + kept >= s.len) {
+        buf_append_str(b, str_from(s, s.len - kept));
+    } else if (kept >= 4) { /* shorter ones the library gives up */
+        buf_append_str(b, str_sub(s, offset, offset + kept - 3));
+        buf_append_c(b, "...");
+    }
+}
+
 static int f_abbrev(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
     struct buf b;
-    str s = args[1].s;
-    if (args[0].i < 4 || (int64_t)utf8_count(s) <= args[0].i)
-        return template_return_str(ret, s);
+    if (args[0].i < 4)
+        return template_return_str(ret, args[1].s);
     template_call_buf(c, &b);
-    buf_append_str(&b, str_sub(s, 0, utf8_offset(s, (size_t)args[0].i - 3)));
-    buf_append_c(&b, "...");
+    append_abbreviated(&b, args[1].s, 0, (size_t)args[0].i);
+    return template_call_take(c, &b, ret);
+}
+
+static int f_abbrevboth(struct template_call *c, struct tval *args, int n, struct tval *ret)
+{
+    (void)n;
+    struct buf b;
+    int64_t left = args[0].i, right = args[1].i;
+    if (right < 4 || (left > 0 && right < 7))
+        return template_return_str(ret, args[2].s);
+    template_call_buf(c, &b);
+    append_abbreviated(&b, args[2].s, left > 0 ? (size_t)left : 0, (size_t)right);
     return template_call_take(c, &b, ret);
 }
 
@@ -376,15 +414,16 @@ static const struct template_func funcs[] = {
 };
 
 static const struct template_func more[] = {
-    {"untitle", "s", f_untitle},     {"quote", "v*", f_quote},
-    {"squote", "v*", f_squote},      {"cat", "v*", f_cat},
-    {"nospace", "s", f_nospace},     {"swapcase", "s", f_swapcase},
-    {"snakecase", "s", f_snakecase}, {"kebabcase", "s", f_kebabcase},
-    {"camelcase", "s", f_camelcase}, {"initials", "s", f_initials},
-    {"abbrev", "is", f_abbrev},      {"plural", "ssi", f_plural},
-    {"wrap", "is", f_wrap},          {"wrapWith", "iss", f_wrap_with},
-    {"toString", "v", f_to_string},  {"b32enc", "s", f_b32enc},
-    {"b32dec", "s", f_b32dec},       {"trimall", "ss", f_trim_all},
+    {"untitle", "s", f_untitle},      {"quote", "v*", f_quote},
+    {"squote", "v*", f_squote},       {"cat", "v*", f_cat},
+    {"nospace", "s", f_nospace},      {"swapcase", "s", f_swapcase},
+    {"snakecase", "s", f_snakecase},  {"kebabcase", "s", f_kebabcase},
+    {"camelcase", "s", f_camelcase},  {"initials", "s", f_initials},
+    {"abbrev", "is", f_abbrev},       {"abbrevboth", "iis", f_abbrevboth},
+    {"plural", "ssi", f_plural},      {"wrap", "is", f_wrap},
+    {"wrapWith", "iss", f_wrap_with}, {"toString", "v", f_to_string},
+    {"b32enc", "s", f_b32enc},        {"b32dec", "s", f_b32dec},
+    {"trimall", "ss", f_trim_all},
 };
 
 const struct template_func_table template_funcs_text = TEMPLATE_TABLE(funcs);

@@ -95,53 +95,6 @@ void strings_append_swapped(struct buf *b, str s)
     }
 }
 
-static bool is_connector(uint32_t r)
-{
-    return r == '-' || r == '_' || rune_is_space(r);
-}
-
-void strings_append_snake(struct buf *b, str s, char separator)
-{
-    uint32_t before = 0, rune, after;
-    while (s.len > 0) {
-        s = str_from(s, utf8_decode(s, &rune));
-        utf8_decode(s, &after);
-        bool more = s.len > 0;
-        if (is_connector(rune)) {
-            buf_append_char(b, separator);
-        } else if (rune_is_upper(rune)) {
-            bool word_start = before != 0 && !is_connector(before) && !rune_is_upper(before);
-            bool run_end = rune_is_upper(before) && more && rune_is_lower(after);
-            if (word_start || run_end)
-                buf_append_char(b, separator);
-            utf8_append(b, rune_to_lower(rune));
-        } else {
-            utf8_append(b, rune);
-        }
-        before = rune;
-    }
-}
-
-void strings_append_camel(struct buf *b, str s)
-{
-    uint32_t rune;
-    bool start = true;
-    while (s.len > 0 && utf8_decode(s, &rune) > 0 && is_connector(rune)) {
-        size_t width = utf8_decode(s, &rune); /* connectors at the front stay */
-        buf_append_str(b, str_sub(s, 0, width));
-        s = str_from(s, width);
-    }
-    while (s.len > 0) {
-        s = str_from(s, utf8_decode(s, &rune));
-        if (is_connector(rune)) {
-            start = true;
-            continue;
-        }
-        utf8_append(b, start ? rune_to_upper(rune) : rune);
-        start = false;
-    }
-}
-
 void strings_append_wrapped(struct buf *b, str s, int64_t width, str newline, bool cut_words)
 {
     size_t limit = width < 1 ? 1 : (size_t)width;

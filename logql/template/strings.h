@@ -1,4 +1,4 @@
-/* logql/template/strings.h - package strings of Go and the case styles of sprig. */
+/* logql/template/strings.h - package strings of Go, and what sprig adds to it. */
 #pragma once
 #include "base/buf.h"
 #include "logql/template/value.h"
@@ -14,10 +14,6 @@ void strings_append_replaced(struct buf *b, str s, str from, str to, int64_t n);
 /* Every word begins with a small letter. */
 void strings_append_untitle(struct buf *b, str s);
 void strings_append_swapped(struct buf *b, str s);
-/* HTTPServer -> http_server */
-void strings_append_snake(struct buf *b, str s, char separator);
-/* http_server -> HttpServer */
-void strings_append_camel(struct buf *b, str s);
 /* Breaks lines at blanks when they pass `width` runes, and words that are longer if `cut_words`. */
 void strings_append_wrapped(struct buf *b, str s, int64_t width, str newline, bool cut_words);
 /* The text of a value in quotes: '"' escapes as Go does, '\'' does not, 0 has none. */
