@@ -295,7 +295,9 @@ bool pipeline_step_print(const struct pipeline *p, size_t step, struct buf *out)
         s.filters.items = f->source;
         s.filters.n = 1;
         logql_print_stage(&s, out);
-        return buf_printf(out, " (over blocks: %s)", line_matcher_how(&f->matcher));
+        buf_append_c(out, " (over blocks: ");
+        line_matcher_print_how(&f->matcher, out);
+        return buf_append_char(out, ')');
     }
     const struct pipeline_step *st = &p->steps[step - p->n_filters];
     if (st->source != NULL) {

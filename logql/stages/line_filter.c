@@ -1,5 +1,6 @@
 #include "logql/stages/line_filter.h"
 
+#include "base/goquote.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "logql/stages/stage.h"
@@ -225,28 +226,53 @@ bool line_matcher_passes(const struct line_matcher *m, str line)
     return m->is_negative;
 }
 
-const char *line_matcher_how(const struct line_matcher *m)
+#define SHOWN_MAX 8 /* of the texts looked for */
+
+static void print_needles(const struct needle *needles, size_t n, struct buf *out)
 {
-    if (m->n > 1)
-        return "alternatives";
-    switch (m->tests[0].kind) {
+    buf_append_c(out, n > 1 ? "substrings" : "substring");
+    for (size_t i = 0; i < MIN(n, (size_t)SHOWN_MAX); i++) {
+        buf_append_c(out, i == 0 ? " " : ", ");
+        goquote(out, needles[i].text);
+        buf_append_c(out, needles[i].is_caseless ? " in any case" : "");
+    }
+    if (n > SHOWN_MAX)
+        buf_printf(out, " and %zu more", n - SHOWN_MAX);
+}
+
+static void print_test(const struct line_test *t, struct buf *out)
+{
+    switch (t->kind) {
     case LINE_FILTER_ALL:
     case LINE_FILTER_SOME:
-        return "no search";
+        buf_append_c(out, "no search");
+        break;
     case LINE_FILTER_NEEDLES:
-        return m->tests[0].n > 1                    ? "substrings"
-               : m->tests[0].needles[0].is_caseless ? "substring in any case"
-                                                    : "substring";
+        print_needles(t->needles, t->n, out);
+        break;
     case LINE_FILTER_REGEX:
-        return m->tests[0].n_required > 1   ? "regex behind substrings"
-               : m->tests[0].n_required > 0 ? "regex behind a substring"
-                                            : "regex";
+        buf_append_c(out, "regex");
+        if (t->n_required > 0) {
+            buf_append_c(out, " behind ");
+            print_needles(t->required, t->n_required, out);
+        }
+        buf_printf(out, ", skipper %s", skipper_name(t->skipper));
+        break;
     case LINE_FILTER_PATTERN:
-        return "pattern";
+        buf_append_c(out, "pattern");
+        break;
     case LINE_FILTER_IP:
-        return "addresses";
+        buf_append_c(out, "addresses");
+        break;
     }
-    return "";
+}
+
+void line_matcher_print_how(const struct line_matcher *m, struct buf *out)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        buf_append_c(out, i == 0 ? "" : " or ");
+        print_test(&m->tests[i], out);
+    }
 }
 
 int line_matcher_rank(const struct line_matcher *m)

@@ -63,8 +63,9 @@ void line_as_go_sees_it(str line, struct buf *b);
 size_t line_offset(str line, size_t offset_as_go_sees_it);
 bool line_is_utf8(str text);
 
-/* How it is done, for explain: "substring", "regex", "regex behind a substring", ... */
-const char *line_matcher_how(const struct line_matcher *m);
+/* How it is done, for explain: substring "ab"; regex behind substring "took 2", skipper none; ...
+ */
+void line_matcher_print_how(const struct line_matcher *m, struct buf *out);
 /* Rough cost of a look at a line: the cheapest filter that leaves few lines should be first. */
 int line_matcher_rank(const struct line_matcher *m);
 

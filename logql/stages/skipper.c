@@ -75,6 +75,20 @@ static void compile(struct skipper *s)
                           memory_order_release);
 }
 
+const char *skipper_name(const struct skipper *s)
+{
+    switch (s == NULL ? SKIPPER_NONE : atomic_load_explicit(&s->state, memory_order_acquire)) {
+    case SKIPPER_COLD:
+        return "Hyperscan, not compiled yet";
+    case SKIPPER_COMPILING:
+        return "Hyperscan, being compiled";
+    case SKIPPER_READY:
+        return "Hyperscan";
+    default:
+        return s == NULL ? "none" : "none, Hyperscan was given up";
+    }
+}
+
 bool skipper_is_ready(const struct skipper *s)
 {
     return s != NULL && atomic_load_explicit(&s->state, memory_order_acquire) == SKIPPER_READY;
@@ -160,6 +174,12 @@ struct skipper *skipper_new(str re)
 void skipper_free(struct skipper *s)
 {
     (void)s;
+}
+
+const char *skipper_name(const struct skipper *s)
+{
+    (void)s;
+    return "none";
 }
 
 bool skipper_is_ready(const struct skipper *s)

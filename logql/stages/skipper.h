@@ -21,6 +21,9 @@ struct skipper;
 struct skipper *skipper_new(str re);
 void skipper_free(struct skipper *s); /* NULL allowed */
 
+/* "Hyperscan", with what hinders it, or "none", for explain; NULL allowed. */
+const char *skipper_name(const struct skipper *s);
+
 /* True if skipper_scan() may be called; NULL allowed. */
 bool skipper_is_ready(const struct skipper *s);
 /* Told of text that RE2 has to see, or saw in vain; may compile.  NULL allowed. */

@@ -1,5 +1,6 @@
 #include "base/needle.h"
 #include "logql/stages/line_filter.h"
+#include "logql/stages/skipper.h"
 #include "stage_help.h"
 
 Test(logql_stage_line_filter, looks_into_lines)
@@ -111,26 +112,41 @@ Test(logql_stage_line_filter, says_of_blocks_what_it_says_of_lines)
     }
 }
 
-Test(logql_stage_line_filter, knows_how_it_is_done)
+Test(logql_stage_line_filter, tells_what_it_looks_for_and_with_what)
 {
     static const struct {
         const char *filter, *how;
+        const char *skipped; /* the regex that a skipper may stand before */
     } cases[] = {
-        {"|= \"ab\"", "|= \"ab\" (over blocks: substring)"},
-        {"|~ \"(?i)peer\"", "|~ \"(?i)peer\" (over blocks: substring in any case)"},
-        {"|~ \"foo|bar\"", "|~ \"foo|bar\" (over blocks: substrings)"},
-        {"|~ \"took 2[0-9]{3} ms\"",
-         "|~ \"took 2[0-9]{3} ms\" (over blocks: regex behind a substring)"},
-        {"|~ \"[0-9]x\"", "|~ \"[0-9]x\" (over blocks: regex)"},
+        {"|= \"ab\"", "substring \"ab\""},
+        {"|= \"a\\nb\" or \"c\"", "substring \"a\\nb\" or substring \"c\""},
+        {"|~ \"(?i)peer\"", "substring \"peer\" in any case"},
+        {"|~ \"foo|bar\"", "substrings \"foo\", \"bar\""},
+        {"|~ \"aa|bb|cc|dd|ee|ff|gg|hh|ii|jj\"",
+         "substrings \"aa\", \"bb\", \"cc\", \"dd\", \"ee\", \"ff\", \"gg\", \"hh\" and 2 more"},
+        {"|~ \"took 2[0-9]{3} ms\"", "regex behind substring \"took 2\"", "took 2[0-9]{3} ms"},
+        {"|~ \"[0-9]x\"", "regex", "[0-9]x"},
+        {"|~ \".*\"", "no search"},
+        {"|> \"a<_>\"", "pattern"},
+        {"|= ip(\"::1\")", "addresses"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct stage_fixture f;
-        struct buf out;
+        struct buf out, want;
         buf_init(&out, BUF_NO_LIMIT);
+        buf_init(&want, BUF_NO_LIMIT);
         cr_assert_eq(stage_open(&f, cases[i].filter, NULL), 0);
         pipeline_step_print(f.pipeline, 0, &out);
-        cr_expect_str_eq(buf_c(&out), cases[i].how);
+        buf_printf(&want, "%s (over blocks: %s", cases[i].filter, cases[i].how);
+        if (cases[i].skipped != NULL) {
+            struct skipper *s = skipper_new(str_c(cases[i].skipped));
+            buf_printf(&want, ", skipper %s", skipper_name(s));
+            skipper_free(s);
+        }
+        buf_append_c(&want, ")");
+        cr_expect_str_eq(buf_c(&out), buf_c(&want));
         buf_deinit(&out);
+        buf_deinit(&want);
         stage_close(&f);
     }
 }
