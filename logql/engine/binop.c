@@ -147,6 +147,7 @@ static struct labels result_labels(const struct matcher_state *m, const struct l
     struct labels base = *many;
     if (vm->card == CARD_ONE_TO_ONE)
         base = labels_grouped(a, many, vm->labels, vm->n_labels, !vm->is_on);
+    base = labels_without_empty(a, &base);
     if (vm->n_include == 0)
         return base;
     struct label *add = ARENA_ARRAY(a, struct label, vm->n_include);

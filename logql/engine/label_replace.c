@@ -87,7 +87,8 @@ int label_replace_eval(struct evaluator *ev, const struct expr *e, const struct 
         buf_reset(&value);
         expand(re, e->label_replace.replacement, groups, n_groups, &value);
         struct label set = {e->label_replace.dst, arena_str(ev->arena, buf_str(&value))};
-        out[i].labels = labels_with(ev->arena, &in->items[i].labels, &set, 1);
+        struct labels base = labels_without_empty(ev->arena, &in->items[i].labels);
+        out[i].labels = labels_with(ev->arena, &base, &set, 1);
     }
     *ret = (struct matrix){out, out == NULL ? 0 : in->n};
     buf_deinit(&value);

@@ -33,6 +33,21 @@ struct labels labels_grouped(struct arena *a, const struct labels *ls, const str
     return (struct labels){items, len};
 }
 
+struct labels labels_without_empty(struct arena *a, const struct labels *ls)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < ls->n; i++)
+        len += ls->items[i].value.len > 0;
+    if (len == ls->n)
+        return *ls;
+    struct label *items = ARENA_ARRAY(a, struct label, len);
+    len = 0;
+    for (size_t i = 0; i < ls->n; i++)
+        if (ls->items[i].value.len > 0)
+            items[len++] = ls->items[i];
+    return (struct labels){items, len};
+}
+
 void label_groups_init(struct label_groups *g, struct arena *a, const str *names, size_t n,
                        bool is_without)
 {

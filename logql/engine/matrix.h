@@ -60,6 +60,9 @@ uint32_t label_groups_of(struct label_groups *g, const struct labels *ls);
 struct labels labels_grouped(struct arena *a, const struct labels *ls, const str *names, size_t n,
                              bool is_without);
 
+/* Without the labels whose value is empty, which Loki loses whenever it builds a set anew. */
+struct labels labels_without_empty(struct arena *a, const struct labels *ls);
+
 /* The members of each group: members[first[g] .. first[g + 1]) are indices of series. */
 struct group_members {
     uint32_t *first;

@@ -102,7 +102,8 @@ static int fold(struct evaluator *ev, enum vector_op op, const struct matrix *in
     struct gathered *steps = mem_array(ev->n_steps, sizeof *steps);
     int rc = 0;
     for (size_t g = 0; g < m->n_groups && rc == 0; g++) {
-        out[g].labels = groups->items.items[g].labels;
+        const struct labels *ls = &groups->items.items[g].labels;
+        out[g].labels = groups->is_without ? labels_without_empty(ev->arena, ls) : *ls;
         rc = fold_group(ev, op, in, m->members + m->first[g], m->first[g + 1] - m->first[g], steps,
                         &out[g], err);
     }

@@ -274,3 +274,36 @@ Test(logql_engine_vectors, label_replace_expands_groups_as_go_does)
         cr_assert_not_null(find(&out, cases[i].want), "case %zu", i);
     }
 }
+
+Test(logql_engine_vectors, an_empty_label_is_lost_where_a_set_is_built_anew)
+{
+    struct label items[] = {{STR("a"), STR("1")}, {STR("b"), STR_EMPTY}};
+    struct label more[] = {{STR("a"), STR("1")}, {STR("b"), STR_EMPTY}, {STR("c"), STR("2")}};
+    struct matrix_series s = series("{a=\"1\"}", 1, 1, 1);
+    s.labels = (struct labels){items, 2};
+    struct matrix_series t = s;
+    t.labels = (struct labels){more, 3};
+    struct matrix m = {&s, 1}, n = {&t, 1}, out;
+    str names[] = {STR("c")};
+    struct expr e = aggregation(VECTOR_SUM, 0, names, 1);
+    e.vector_agg.grouping.is_without = true;
+    cr_assert_eq(vector_agg_eval(&ev, &e, &n, &out, NULL), 0);
+    cr_expect_eq(out.items[0].labels.n, 1u); /* without */
+    str kept[] = {STR("a"), STR("b")};
+    e = aggregation(VECTOR_SUM, 0, kept, 2);
+    cr_assert_eq(vector_agg_eval(&ev, &e, &n, &out, NULL), 0);
+    cr_expect_eq(out.items[0].labels.n, 2u); /* but not by */
+    e = operation(BIN_ADD, CARD_ONE_TO_ONE, false, names, 1);
+    cr_assert_eq(binop_eval_vectors(&ev, &e, &n, &m, &out, NULL), 0);
+    cr_expect_eq(out.items[0].labels.n, 1u);
+    e = (struct expr){.kind = EXPR_LABEL_REPLACE};
+    e.label_replace.dst = STR("d");
+    e.label_replace.src = STR("a");
+    e.label_replace.replacement = STR("x");
+    e.label_replace.regex = STR("1");
+    cr_assert_eq(label_replace_eval(&ev, &e, &m, &out, NULL), 0);
+    cr_assert_not_null(find(&out, "{a=\"1\",d=\"x\"}"));
+    e.label_replace.regex = STR("2"); /* matches nothing: nothing is built */
+    cr_assert_eq(label_replace_eval(&ev, &e, &m, &out, NULL), 0);
+    cr_expect_eq(out.items[0].labels.n, 2u);
+}
