@@ -12,7 +12,17 @@
 #include "logql/stages/regex_shape.h"
 #include "logql/stages/stage.h"
 
-/* The tree as an array: a node's numbers of names stand in the local at the same place. */
+/* What a regex said of a value: values of labels come again and again. */
+#define KNOWN_VALUES     64 /* a regex and run */
+#define KNOWN_VALUE_SIZE 22 /* bytes; longer ones are asked anew */
+
+struct known_value {
+    uint8_t len_plus_1; /* 0: free */
+    bool is_match;
+    char bytes[KNOWN_VALUE_SIZE];
+};
+
+/* The tree as an array: what a run knows of a node stands in its local at the same place. */
 struct filter_node {
     const struct label_filter *f;
     uint32_t left, right; /* AND, OR */
@@ -119,13 +129,35 @@ static int filter_compile(const struct stage *s, struct arena *a, void **ret, st
     return filter_tree_compile(s->filter, a, ret, err);
 }
 
+struct node_local {
+    uint32_t id;               /* of the node's label */
+    struct known_value *known; /* [KNOWN_VALUES] of a node with a regex, else NULL */
+};
+
+struct filter_local {
+    uint32_t n;
+    struct node_local nodes[];
+};
+
 static void *filter_local_new(const void *stage, struct labels_builder *b)
 {
     const struct filter_stage *st = stage;
-    uint32_t *ids = mem_array(st->n, sizeof *ids);
-    for (uint32_t i = 0; i < st->n; i++)
-        ids[i] = labels_builder_id(b, st->nodes[i].name);
-    return ids;
+    struct filter_local *l = mem_zalloc(sizeof *l + st->n * sizeof *l->nodes);
+    l->n = st->n;
+    for (uint32_t i = 0; i < st->n; i++) {
+        l->nodes[i].id = labels_builder_id(b, st->nodes[i].name);
+        if (st->nodes[i].re != NULL)
+            l->nodes[i].known = mem_array(KNOWN_VALUES, sizeof *l->nodes[i].known);
+    }
+    return l;
+}
+
+static void filter_local_free(void *local)
+{
+    struct filter_local *l = local;
+    for (uint32_t i = 0; i < l->n; i++)
+        mem_free(l->nodes[i].known);
+    mem_free(l);
 }
 
 static bool order_passes(enum cmp_op op, bool is_less, bool is_equal, bool is_greater)
@@ -188,18 +220,34 @@ static bool compare_label(const struct label_filter *f, uint32_t id, struct stag
     return true;
 }
 
-static bool match_label(const struct filter_node *node, uint32_t id, struct stage_line *line)
+/* What the regex says of a value, if need be by asking it. */
+static bool match_regex(const struct filter_node *node, struct known_value *known, str value)
+{
+    if (value.len > KNOWN_VALUE_SIZE)
+        return line_regex_is_match(node->re, value);
+    struct known_value *k = &known[names_hash(value) % KNOWN_VALUES];
+    if (k->len_plus_1 == value.len + 1 && str_eq(str_make(k->bytes, value.len), value))
+        return k->is_match;
+    k->is_match = line_regex_is_match(node->re, value);
+    k->len_plus_1 = (uint8_t)(value.len + 1);
+    if (value.len > 0)
+        memcpy(k->bytes, value.ptr, value.len);
+    return k->is_match;
+}
+
+static bool match_label(const struct filter_node *node, const struct node_local *l,
+                        struct stage_line *line)
 {
     const struct labels_builder *b = line->labels;
     const struct matcher *m = node->f->matcher;
     str value;
-    if (id == b->id_error)
+    if (l->id == b->id_error)
         value = b->error;
-    else if (!labels_builder_get(b, id, &value))
+    else if (!labels_builder_get(b, l->id, &value))
         value = STR_EMPTY;
     if (!has_regex(node))
         return matcher_is_match(m, value);
-    bool is_match = node->re != NULL ? line_regex_is_match(node->re, value)
+    bool is_match = node->re != NULL ? match_regex(node, l->known, value)
                                      : regex_shape_is_match(&node->shape, value);
     return is_match == (m->op == MATCH_RE);
 }
@@ -214,23 +262,24 @@ static bool match_ip(const struct filter_node *node, uint32_t id, struct stage_l
     return ip_filter_is_in(&node->ip, value) != node->f->ip.is_negated;
 }
 
-static bool passes_node(const struct filter_stage *st, const uint32_t *ids, uint32_t at,
+static bool passes_node(const struct filter_stage *st, const struct filter_local *l, uint32_t at,
                         struct stage_line *line)
 {
     const struct filter_node *node = &st->nodes[at];
+    uint32_t id = l->nodes[at].id;
     bool left;
     switch (node->f->kind) {
     case LABEL_FILTER_AND:
-        left = passes_node(st, ids, node->left, line);
-        return passes_node(st, ids, node->right, line) && left;
+        left = passes_node(st, l, node->left, line);
+        return passes_node(st, l, node->right, line) && left;
     case LABEL_FILTER_OR:
-        return passes_node(st, ids, node->left, line) || passes_node(st, ids, node->right, line);
+        return passes_node(st, l, node->left, line) || passes_node(st, l, node->right, line);
     case LABEL_FILTER_MATCHER:
-        return match_label(node, ids[at], line);
+        return match_label(node, &l->nodes[at], line);
     case LABEL_FILTER_IP:
-        return match_ip(node, ids[at], line);
+        return match_ip(node, id, line);
     default:
-        return compare_label(node->f, ids[at], line);
+        return compare_label(node->f, id, line);
     }
 }
 
@@ -254,7 +303,7 @@ const struct stage_ops stage_label_filter = {
     .compile = filter_compile,
     .release = filter_release,
     .local_new = filter_local_new,
-    .local_free = mem_free,
+    .local_free = filter_local_free,
     .run = filter_run,
     .reads = filter_reads,
 };

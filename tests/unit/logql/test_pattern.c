@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "logql/pattern.h"
 
 static struct arena arena;
@@ -49,6 +50,35 @@ Test(logql_pattern, takes_what_stands_between_literals)
     cr_expect_str_eq(captures("<<x>>", "<abc>"), "abc");
     cr_expect_str_eq(captures("<1> <x>", "<1> q"), "q", "<1> is no capture");
     cr_expect_str_eq(captures("é<x>é", "éüé"), "ü");
+}
+
+Test(logql_pattern, finds_literals_wherever_they_stand)
+{
+    static const char *const literals[] = {"|",     "|]",      "|] ",
+                                           "|]|]|", "] - - [", "]]]]]]]]]]]]]]]]]]]]"};
+    for (size_t k = 0; k < ARRAY_LEN(literals); k++)
+        for (size_t n = 0; n < 80; n++)
+            for (size_t behind = 0; behind < 20; behind++) {
+                struct buf line;
+                buf_init(&line, BUF_NO_LIMIT);
+                for (size_t i = 0; i < n;
+                     i++) /* with beginnings of the literal, none of them whole */
+                    buf_append_char(&line, i % 5 == 0 && i + 1 < n ? literals[k][0] : 'x');
+                buf_append_c(&line, literals[k]);
+                for (size_t i = 0; i < behind; i++)
+                    buf_append_char(&line, 'y');
+                char *own = mem_alloc(MAX(line.len, (size_t)1)); /* nobody reads behind it */
+                memcpy(own, line.ptr, line.len);
+                const char *text = arena_printf(&arena, "<v>%s<_>", literals[k]).ptr;
+                struct pattern p;
+                str value;
+                cr_assert_eq(pattern_compile(str_c(text), &arena, &p, NULL), 0);
+                size_t want = literals[k][1] == '\0' && n > 1 ? 0 : n;
+                cr_assert_eq(pattern_match(&p, str_make(own, line.len), &value), 1);
+                cr_assert_eq(value.len, want, "%s behind %zu: %zu", literals[k], n, value.len);
+                mem_free(own);
+                buf_deinit(&line);
+            }
 }
 
 Test(logql_pattern, names_captures_in_order)
