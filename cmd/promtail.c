@@ -33,16 +33,12 @@ static void print_config(const struct promtail_config *config)
     buf_deinit(&out);
 }
 
-static int set_up_log(const struct promtail_config *config)
+static void set_up_log(const struct promtail_config *config)
 {
     enum log_level level;
-    if (!log_level_parse(str_c(config->server.log_level), &level)) {
-        puts("Invalid log level");
-        return 1;
-    }
-    log_set_level(level);
+    if (log_level_parse(str_c(config->server.log_level), &level))
+        log_set_level(level);
     log_set_json(strcmp(config->server.log_format, "json") == 0);
-    return 0;
 }
 
 /* -check-syntax looks at the file only as far as it can be read. */
@@ -56,8 +52,7 @@ static int check_syntax(const struct promtail_config *config)
 static int run(int argc, char **argv, struct promtail_config *config, struct arena *arena)
 {
     struct error err = {0};
-    if (set_up_log(config) != 0)
-        return 1;
+    set_up_log(config);
     print_config(config);
     if (promtail_config_check(config, &err) != 0) {
         fprintf(stderr, "error creating promtail: %s\n", err.text);

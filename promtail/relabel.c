@@ -37,27 +37,23 @@ bool relabel_action_parse(str name, enum relabel_action *ret)
     return false;
 }
 
-/* A label name in which $1, ${1} and ${name} may stand for parts. */
+/* A label name (UTF-8) in which $1, ${1} and ${name} may stand for parts: dollars and braces have
+ * no other use. */
 static bool is_target_name(str s)
 {
     size_t i = 0;
     while (i < s.len) {
-        char c = s.ptr[i];
-        if (c == '$') {
-            bool braced = i + 1 < s.len && s.ptr[i + 1] == '{';
-            size_t from = i + (braced ? 2 : 1), to = from;
-            while (to < s.len && (s.ptr[to] == '_' || (s.ptr[to] >= '0' && s.ptr[to] <= '9') ||
-                                  ((s.ptr[to] | 32) >= 'a' && (s.ptr[to] | 32) <= 'z')))
-                to++;
-            if (to == from || (braced && (to == s.len || s.ptr[to] != '}')))
-                return false;
-            i = to + (braced ? 1 : 0);
-            continue;
-        }
-        /* Any other name is taken: newer Prometheus allows every UTF-8 label name. */
-        i++;
+        bool is_part = s.ptr[i] == '$';
+        bool is_braced = is_part && i + 1 < s.len && s.ptr[i + 1] == '{';
+        size_t from = i + is_part + is_braced;
+        size_t to = from;
+        while (to < s.len && memchr("${}", s.ptr[to], 3) == NULL)
+            to++;
+        if (to == from || (is_braced && (to == s.len || s.ptr[to] != '}')))
+            return false;
+        i = to + is_braced;
     }
-    return s.len > 0;
+    return s.len > 0 && str_is_utf8(s);
 }
 
 static bool is_only_regex(const struct relabel_rule *r)
@@ -82,6 +78,9 @@ int relabel_rule_check(const struct relabel_rule *r, struct error *err)
                                                       : !str_is_utf8(r->target_label)))
         return error_set(err, E_PARSE, "\"%.*s\" is invalid 'target_label' for %s action",
                          STR_ARG(r->target_label), name);
+    if (needs_target && r->action != RELABEL_REPLACE && r->action != RELABEL_HASHMOD &&
+        !str_eq(r->replacement, STR("$1")))
+        return error_set(err, E_PARSE, "'replacement' can not be set for %s action", name);
     if (r->action == RELABEL_LABELMAP && !is_target_name(r->replacement))
         return error_set(err, E_PARSE, "\"%.*s\" is invalid 'replacement' for %s action",
                          STR_ARG(r->replacement), name);
@@ -89,7 +88,7 @@ int relabel_rule_check(const struct relabel_rule *r, struct error *err)
         !(r->regex_is_default && r->modulus == 0 && str_eq(r->separator, DEFAULT_SEPARATOR) &&
           str_eq(r->replacement, STR("$1"))))
         return error_set(err, E_PARSE,
-                         "%s action requires only 'source_labels' and 'target_label', and no other "
+                         "%s action requires only 'source_labels' and `target_label`, and no other "
                          "fields",
                          name);
     if ((r->action == RELABEL_LABELDROP || r->action == RELABEL_LABELKEEP) && !is_only_regex(r))
@@ -110,7 +109,8 @@ void relabel_rules_free(struct relabel_rules *rules)
 static str group_named(const struct regex *re, const str *groups, int n_groups, str name)
 {
     int64_t number;
-    if (str_to_i64(name, &number))
+    bool has_zero = name.len > 1 && name.ptr[0] == '0'; /* 01 is a name to Go */
+    if (!has_zero && str_to_i64(name, &number))
         return number >= 0 && number < n_groups ? groups[number] : STR_EMPTY;
     for (int i = n_groups - 1; i > 0; i--)
         if (str_eq(regex_group_name(re, i), name))

@@ -104,6 +104,8 @@ static int read_scalar(struct config_reader *r, const struct config_key *k,
         if (yaml_bool(node, &v))
             text = v ? STR("true") : STR("false");
     }
+    if (k->type == CONFIG_DURATION && !node->is_quoted && str_to_i64(text, field))
+        return 0; /* a plain number is nanoseconds, as to Go's YAML reader */
     struct error err = {0};
     if (config_value_parse(k, text, r->arena, field, &err) != 0)
         return config_fail(r, node, "%s", err.text);

@@ -126,8 +126,20 @@ static void set_str(CURL *easy, CURLoption option, const char *value)
         curl_easy_setopt(easy, option, value);
 }
 
+/* The text outlives the request. */
+static void set_pem(CURL *easy, CURLoption option, const char *text)
+{
+    if (text == NULL || text[0] == '\0')
+        return;
+    struct curl_blob blob = {.data = (void *)(uintptr_t)text, .len = strlen(text)};
+    curl_easy_setopt(easy, option, &blob);
+}
+
 static void set_tls(CURL *easy, const struct http_tls *tls)
 {
+    set_pem(easy, CURLOPT_CAINFO_BLOB, tls->ca_pem);
+    set_pem(easy, CURLOPT_SSLCERT_BLOB, tls->cert_pem);
+    set_pem(easy, CURLOPT_SSLKEY_BLOB, tls->key_pem);
     set_str(easy, CURLOPT_CAINFO, tls->ca_file);
     set_str(easy, CURLOPT_SSLCERT, tls->cert_file);
     set_str(easy, CURLOPT_SSLKEY, tls->key_file);
@@ -480,6 +492,9 @@ static void copy_config(struct http_client_config *to, const struct http_client_
     to->tls.key_file = mem_strdup(from->tls.key_file);
     to->tls.server_name = mem_strdup(from->tls.server_name);
     to->tls.min_version = mem_strdup(from->tls.min_version);
+    to->tls.ca_pem = mem_strdup(from->tls.ca_pem);
+    to->tls.cert_pem = mem_strdup(from->tls.cert_pem);
+    to->tls.key_pem = mem_strdup(from->tls.key_pem);
     to->user_agent = mem_strdup(from->user_agent);
     to->proxy_url = mem_strdup(from->proxy_url);
     to->username = mem_strdup(from->username);
@@ -494,7 +509,8 @@ static void free_config(struct http_client_config *c)
     const char *strings[] = {c->tls.ca_file,     c->tls.cert_file,     c->tls.key_file,
                              c->tls.server_name, c->tls.min_version,   c->user_agent,
                              c->proxy_url,       c->username,          c->password,
-                             c->bearer_token,    c->bearer_token_file, c->unix_socket};
+                             c->bearer_token,    c->bearer_token_file, c->unix_socket,
+                             c->tls.ca_pem,      c->tls.cert_pem,      c->tls.key_pem};
     for (size_t i = 0; i < ARRAY_LEN(strings); i++)
         mem_free((void *)(uintptr_t)strings[i]);
 }

@@ -9,6 +9,7 @@ struct http_client;
 
 struct http_tls {
     const char *ca_file, *cert_file, *key_file, *server_name, *min_version; /* NULL: default */
+    const char *ca_pem, *cert_pem, *key_pem; /* the texts themselves, in place of files */
     bool insecure_skip_verify;
 };
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "promtail/config/check.h"
 #include "proto/json_scan.h"
 #include "runtime/http_client.h"
 #include "runtime/loop.h"
@@ -43,11 +44,7 @@ struct oauth2 *oauth2_new(struct loop *l, const struct oauth2_config *config, in
         file_read(config->client_secret_file, &secret, NULL);
     secret.len = str_trim(buf_str(&secret)).len;
     struct http_client_config settings = {
-        .tls = {.ca_file = or_null(config->tls.ca_file),
-                .cert_file = or_null(config->tls.cert_file),
-                .key_file = or_null(config->tls.key_file),
-                .server_name = or_null(config->tls.server_name),
-                .insecure_skip_verify = config->tls.insecure_skip_verify},
+        .tls = tls_config_http(&config->tls),
         .user_agent = "promtail/" LOGE_VERSION,
         .proxy_url = or_null(config->proxy_url),
         .username = config->client_id,

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "promtail/client/metrics.h"
 #include "promtail/client/oauth2.h"
+#include "promtail/config/check.h"
 #include "runtime/http_client.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
@@ -226,12 +227,7 @@ static struct http_client *make_http(struct loop *l, const struct client_config 
         file_read(h->basic_auth.password_file, &password, NULL);
     password.len = str_trim(buf_str(&password)).len;
     struct http_client_config settings = {
-        .tls = {.ca_file = or_null(h->tls.ca_file),
-                .cert_file = or_null(h->tls.cert_file),
-                .key_file = or_null(h->tls.key_file),
-                .server_name = or_null(h->tls.server_name),
-                .min_version = or_null(h->tls.min_version),
-                .insecure_skip_verify = h->tls.insecure_skip_verify},
+        .tls = tls_config_http(&h->tls),
         .user_agent = "promtail/" LOGE_VERSION,
         .proxy_url = or_null(h->proxy_url),
         .username = or_null(h->basic_auth.username),

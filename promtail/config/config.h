@@ -187,6 +187,8 @@ int promtail_config_load(int argc, char **argv, struct arena *a, struct promtail
                          struct error *err);
 /* What Promtail checks when it starts: clients, job names, targets; not the stages. */
 int promtail_config_check(const struct promtail_config *c, struct error *err);
+/* The URL and how to authenticate. */
+int client_config_check(const struct client_config *c, struct error *err);
 /* YAML with secrets hidden, for /config and -print-config-stderr. */
 void promtail_config_print(const struct promtail_config *c, struct buf *out);
 void promtail_config_help(struct buf *out);

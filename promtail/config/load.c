@@ -3,9 +3,12 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "promtail/config/check.h"
 #include "promtail/config/tables.h"
+#include "runtime/log.h"
 
 #define CONFIG_FILE_BYTES_MAX (16u << 20)
+#define BLOCK_DEPTH_MAX       16
 
 /* a=b,c=d */
 static int parse_label_flag(const char *text, struct arena *a, struct label_list *ret,
@@ -91,6 +94,12 @@ static int load_file(struct arena *a, struct promtail_config *ret, struct error 
     return config_load(config_file_keys, ret, ret->text, &source, a, err);
 }
 
+static bool is_log_level(const char *name)
+{
+    enum log_level level;
+    return log_level_parse(str_c(name), &level);
+}
+
 int promtail_config_load(int argc, char **argv, struct arena *a, struct promtail_config *ret,
                          struct error *err)
 {
@@ -107,8 +116,38 @@ int promtail_config_load(int argc, char **argv, struct arena *a, struct promtail
     rc = load_file(a, ret, err);
     if (rc != 0)
         return rc == E_INVALID ? E_PARSE : rc;
+    if (!is_log_level(ret->server.log_level))
+        return error_set(err, E_PARSE, "unrecognized log level \"%s\"", ret->server.log_level);
     rc = config_flags(config_all_keys, ret, argc, argv, a, &rest, err);
+    if (rc == 0 && !is_log_level(ret->server.log_level))
+        return error_set(err, E_INVALID,
+                         "invalid value \"%s\" for flag -log.level: unrecognized log level \"%s\"",
+                         ret->server.log_level, ret->server.log_level);
+    if (rc == 0 && client_config_check(&ret->flag_client, err) != 0)
+        return E_PARSE;
     return rc != 0 ? rc : settle_clients(ret, a, err);
+}
+
+/* Two blocks that say the same; a client without a name goes by what its block says. */
+static bool is_same_block(const struct yaml_node *a, const struct yaml_node *b, unsigned depth)
+{
+    if (a->kind != b->kind || a->n != b->n || depth == 0)
+        return false;
+    bool is_same = str_eq(a->text, b->text);
+    for (size_t i = 0; is_same && i < a->n; i++)
+        is_same = (a->kind != YAML_MAP || str_eq(a->keys[i]->text, b->keys[i]->text)) &&
+                  is_same_block(a->items[i], b->items[i], depth - 1);
+    return is_same;
+}
+
+static bool is_same_client(const struct promtail_config *c, size_t i, size_t k)
+{
+    const struct yaml_node *list = c->clients_node;
+    const char *name = c->clients[i].name;
+    if (name[0] != '\0' || c->clients[k].name[0] != '\0')
+        return strcmp(name, c->clients[k].name) == 0;
+    return list != NULL && i < list->n && k < list->n &&
+           is_same_block(list->items[i], list->items[k], BLOCK_DEPTH_MAX);
 }
 
 static int check_clients(const struct promtail_config *c, struct error *err)
@@ -119,12 +158,15 @@ static int check_clients(const struct promtail_config *c, struct error *err)
         const struct client_config *one = &c->clients[i];
         if (one->url[0] == '\0')
             return error_set(err, E_PARSE, "client needs target URL");
-        for (size_t j = 0; j < i && one->name[0] != '\0'; j++)
-            if (strcmp(one->name, c->clients[j].name) == 0)
+        for (size_t j = 0; j < i; j++)
+            if (is_same_client(c, i, j))
                 return error_set(err, E_PARSE,
                                  "duplicate client configs are not allowed, found duplicate for "
                                  "name: %s",
                                  one->name);
+        int rc = tls_config_try(&one->http.tls, err);
+        if (rc != 0)
+            return rc;
     }
     return 0;
 }
@@ -140,7 +182,7 @@ static bool has_target(const struct scrape_config *s)
 
 int promtail_config_check(const struct promtail_config *c, struct error *err)
 {
-    int rc = c->flags.dry_run ? 0 : check_clients(c, err);
+    int rc = check_clients(c, err);
     if (rc != 0)
         return rc;
     for (size_t i = 0; i < c->n_scrapes; i++) {

@@ -1,5 +1,7 @@
 /* The lists of the configuration: clients, scrape_configs and what is in them. */
+#include "base/gourl.h"
 #include "base/mem.h"
+#include "promtail/config/check.h"
 #include "promtail/config/tables.h"
 
 #define AT(type, member) offsetof(struct type, member)
@@ -43,11 +45,32 @@ int config_read_list(struct config_reader *r, const struct yaml_node *node, size
     return rc;
 }
 
+int config_read_strings(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    if (node->kind != YAML_LIST && node->kind != YAML_NULL)
+        return config_fail(r, node, "cannot unmarshal into a list of strings");
+    return config_read_value(r, CONFIG_STRING_LIST, node, field);
+}
+
 /* --- clients --- */
+
+int client_config_check(const struct client_config *c, struct error *err)
+{
+    struct arena a;
+    struct gourl url;
+    arena_init(&a, SIZE_MAX);
+    int rc = gourl_parse(str_c(c->url), &a, &url, err);
+    arena_deinit(&a);
+    return rc != 0 ? rc : http_config_check(&c->http, err);
+}
 
 static int read_client(struct config_reader *r, const struct yaml_node *node, void *item)
 {
-    return config_read_block(r, config_client_keys, node, item);
+    struct error err = {0};
+    int rc = config_read_block(r, config_client_keys, node, item);
+    if (rc == 0 && client_config_check(item, &err) != 0)
+        return config_fail(r, node, "%s", err.text);
+    return rc;
 }
 
 int config_read_clients(struct config_reader *r, const struct yaml_node *node, void *field)
@@ -98,16 +121,16 @@ static int read_names(struct config_reader *r, const struct yaml_node *node, voi
     struct relabel_rule *rule = CONTAINER_OF(field, struct relabel_rule, source_labels);
     if (node->kind == YAML_NULL)
         return 0;
-    bool is_list = node->kind == YAML_LIST;
-    size_t n = is_list ? node->n : 1;
-    rule->source_labels = ARENA_ARRAY(config_arena(r), str, MAX(n, 1));
-    rule->n_source_labels = n;
-    for (size_t i = 0; i < n; i++) {
-        const struct yaml_node *one = is_list ? node->items[i] : node;
+    if (node->kind != YAML_LIST)
+        return config_fail(r, node, "cannot unmarshal into a list of label names");
+    rule->source_labels = ARENA_ARRAY(config_arena(r), str, MAX(node->n, 1));
+    rule->n_source_labels = node->n;
+    for (size_t i = 0; i < node->n; i++) {
+        const struct yaml_node *one = node->items[i];
         if (one->kind != YAML_SCALAR)
             return config_fail(r, one, "cannot unmarshal into string");
         rule->source_labels[i] = one->text;
-        if (!label_name_is_valid(one->text))
+        if (one->text.len == 0 || !str_is_utf8(one->text))
             return config_fail(r, one, "\"%.*s\" is not a valid label name", STR_ARG(one->text));
     }
     return 0;
@@ -149,7 +172,7 @@ static int read_targets(struct config_reader *r, const struct yaml_node *node, v
 {
     struct static_config *s = field;
     struct config_strings names = {0};
-    int rc = config_read_value(r, CONFIG_STRING_LIST, node, &names);
+    int rc = config_read_strings(r, node, &names);
     if (rc != 0)
         return rc;
     s->n_targets = names.n;
@@ -173,7 +196,7 @@ static int read_static(struct config_reader *r, const struct yaml_node *node, vo
 static int read_files(struct config_reader *r, const struct yaml_node *node, void *field)
 {
     struct config_strings *files = field;
-    int rc = config_read_value(r, CONFIG_STRING_LIST, node, files);
+    int rc = config_read_strings(r, node, files);
     for (size_t i = 0; rc == 0 && i < files->n; i++) {
         str name = str_c(files->items[i]);
         if (!str_has_suffix(name, STR(".json")) && !str_has_suffix(name, STR(".yml")) &&
@@ -192,7 +215,12 @@ static const struct config_key file_sd_keys[] = {
 
 static int read_file_sd(struct config_reader *r, const struct yaml_node *node, void *item)
 {
-    return config_read_block(r, file_sd_keys, node, item);
+    const struct file_sd_config *c = item;
+    int rc = config_read_block(r, file_sd_keys, node, item);
+    if (rc == 0 && c->files.n == 0)
+        return config_fail(r, node,
+                           "file service discovery config must contain at least one path name");
+    return rc;
 }
 
 /* --- scrape_configs --- */
@@ -211,9 +239,11 @@ static int read_file_sds(struct config_reader *r, const struct yaml_node *node, 
                             &s->n_file_sd_configs);
 }
 
-static int keep_node(struct config_reader *r, const struct yaml_node *node, void *field)
+/* Stages are looked at when their pipeline is made. */
+static int keep_stages(struct config_reader *r, const struct yaml_node *node, void *field)
 {
-    (void)r;
+    if (node->kind != YAML_LIST && node->kind != YAML_NULL)
+        return config_fail(r, node, "cannot unmarshal into a list of stages");
     *(const struct yaml_node **)field = node;
     return 0;
 }
@@ -240,7 +270,7 @@ static const struct config_key decompression_keys[] = {
 
 static const struct config_key scrape_keys[] = {
     {"job_name", CONFIG_STRING, AT(scrape_config, job_name), ""},
-    {"pipeline_stages", CONFIG_CUSTOM, AT(scrape_config, pipeline_stages), .custom = keep_node},
+    {"pipeline_stages", CONFIG_CUSTOM, AT(scrape_config, pipeline_stages), .custom = keep_stages},
     {"relabel_configs", CONFIG_CUSTOM, AT(scrape_config, relabel), .custom = config_read_relabel},
     {"static_configs", CONFIG_CUSTOM, AT(scrape_config, static_configs), .custom = read_statics},
     {"file_sd_configs", CONFIG_CUSTOM, AT(scrape_config, file_sd_configs), .custom = read_file_sds},

@@ -3,6 +3,7 @@
 
 #include "base/duration.h"
 #include "base/mem.h"
+#include "promtail/config/check.h"
 #include "promtail/config/tables.h"
 
 #define AT(type, member)   offsetof(struct type, member)
@@ -26,6 +27,20 @@ static int read_one(struct config_reader *r, const struct config_key *table, siz
     *ret = arena_zalloc(config_arena(r), size);
     memcpy(field, ret, sizeof *ret);
     return config_read_block(r, table, node, *ret);
+}
+
+static int check_tls(struct config_reader *r, const struct yaml_node *node,
+                     const struct tls_config *c)
+{
+    struct error err = {0};
+    return tls_config_check(c, &err) == 0 ? 0 : config_fail(r, node, "%s", err.text);
+}
+
+static int check_http(struct config_reader *r, const struct yaml_node *node,
+                      const struct http_config *c)
+{
+    struct error err = {0};
+    return http_config_check(c, &err) == 0 ? 0 : config_fail(r, node, "%s", err.text);
 }
 
 /* --- syslog, gelf --- */
@@ -75,8 +90,10 @@ static const struct config_key syslog_keys[] = {
 
 int config_read_syslog(struct config_reader *r, const struct yaml_node *node, void *field)
 {
-    void *c;
-    return read_one(r, syslog_keys, sizeof(struct syslog_config), node, field, &c);
+    void *block;
+    int rc = read_one(r, syslog_keys, sizeof(struct syslog_config), node, field, &block);
+    const struct syslog_config *c = block;
+    return rc != 0 || c == NULL ? rc : check_tls(r, node, &c->tls);
 }
 
 static const struct config_key gelf_keys[] = {
@@ -140,7 +157,9 @@ int config_read_journal(struct config_reader *r, const struct yaml_node *node, v
         return rc;
     c->max_age_ns = JOURNAL_MAX_AGE_NS;
     if (c->max_age[0] != '\0' && duration_parse_go(str_c(c->max_age), &c->max_age_ns, NULL) != 0)
-        return config_fail(r, node, "invalid max_age \"%s\"", c->max_age);
+        return config_fail(r, node,
+                           "parsing journal reader 'max_age' config value: \"%s\" is no duration",
+                           c->max_age);
     return 0;
 }
 
@@ -171,8 +190,8 @@ static const struct config_key kafka_auth_keys[] = {
 static const struct config_key kafka_keys[] = {
     LABELS_KEY(kafka_config),
     INCOMING_KEY(kafka_config),
-    {"brokers", CONFIG_STRING_LIST, AT(kafka_config, brokers)},
-    {"topics", CONFIG_STRING_LIST, AT(kafka_config, topics)},
+    {"brokers", CONFIG_CUSTOM, AT(kafka_config, brokers), .custom = config_read_strings},
+    {"topics", CONFIG_CUSTOM, AT(kafka_config, topics), .custom = config_read_strings},
     {"group_id", CONFIG_STRING, AT(kafka_config, group_id), "promtail"},
     {"version", CONFIG_STRING, AT(kafka_config, version), "2.2.1"},
     {"assignor", CONFIG_STRING, AT(kafka_config, assignor), "range"},
@@ -222,7 +241,7 @@ static int read_selectors(struct config_reader *r, const struct yaml_node *node,
 
 static const struct config_key namespace_keys[] = {
     {"own_namespace", CONFIG_BOOL, AT(kubernetes_sd_config, own_namespace), "false"},
-    {"names", CONFIG_STRING_LIST, AT(kubernetes_sd_config, namespaces)},
+    {"names", CONFIG_CUSTOM, AT(kubernetes_sd_config, namespaces), .custom = config_read_strings},
     {0},
 };
 
@@ -254,7 +273,7 @@ static int read_kubernetes(struct config_reader *r, const struct yaml_node *node
                            "ingress)");
     if (c->api_server[0] != '\0' && c->kubeconfig_file[0] != '\0')
         return config_fail(r, node, "cannot use 'kubeconfig_file' and 'api_server' simultaneously");
-    return 0;
+    return check_http(r, node, &c->http);
 }
 
 int config_read_kubernetes_sd(struct config_reader *r, const struct yaml_node *node, void *field)
@@ -268,7 +287,7 @@ int config_read_kubernetes_sd(struct config_reader *r, const struct yaml_node *n
 
 static const struct config_key filter_keys[] = {
     {"name", CONFIG_STRING, AT(docker_filter, name), ""},
-    {"values", CONFIG_STRING_LIST, AT(docker_filter, values)},
+    {"values", CONFIG_CUSTOM, AT(docker_filter, values), .custom = config_read_strings},
     {0},
 };
 
@@ -284,7 +303,7 @@ static int read_filters(struct config_reader *r, const struct yaml_node *node, v
 }
 
 static const struct config_key docker_keys[] = {
-    {"host", CONFIG_STRING, AT(docker_sd_config, host), "unix:///var/run/docker.sock"},
+    {"host", CONFIG_STRING, AT(docker_sd_config, host), ""},
     {"port", CONFIG_INT, AT(docker_sd_config, port), "80"},
     {"filters", CONFIG_CUSTOM, AT(docker_sd_config, filters), .custom = read_filters},
     {"host_networking_host", CONFIG_STRING, AT(docker_sd_config, host_networking_host),
@@ -297,7 +316,11 @@ static const struct config_key docker_keys[] = {
 
 static int read_docker(struct config_reader *r, const struct yaml_node *node, void *item)
 {
-    return config_read_block(r, docker_keys, node, item);
+    const struct docker_sd_config *c = item;
+    int rc = config_read_block(r, docker_keys, node, item);
+    if (rc == 0 && c->host[0] == '\0')
+        return config_fail(r, node, "host missing");
+    return rc != 0 ? rc : check_http(r, node, &c->http);
 }
 
 int config_read_docker_sd(struct config_reader *r, const struct yaml_node *node, void *field)
@@ -323,8 +346,8 @@ static const struct config_key consul_keys[] = {
     {"filter", CONFIG_STRING, AT(consul_sd_config, filter), ""},
     {"allow_stale", CONFIG_BOOL, AT(consul_sd_config, allow_stale), "true"},
     {"refresh_interval", CONFIG_DURATION, AT(consul_sd_config, refresh_interval_ns), "30s"},
-    {"services", CONFIG_STRING_LIST, AT(consul_sd_config, services)},
-    {"tags", CONFIG_STRING_LIST, AT(consul_sd_config, tags)},
+    {"services", CONFIG_CUSTOM, AT(consul_sd_config, services), .custom = config_read_strings},
+    {"tags", CONFIG_CUSTOM, AT(consul_sd_config, tags), .custom = config_read_strings},
     {"node_meta", CONFIG_CUSTOM, AT(consul_sd_config, node_meta), .custom = config_read_string_map},
     CONFIG_HTTP_KEYS(consul_sd_config, http),
     {0},
@@ -336,7 +359,7 @@ static int read_consul(struct config_reader *r, const struct yaml_node *node, vo
     int rc = config_read_block(r, consul_keys, node, item);
     if (rc == 0 && c->server[0] == '\0')
         return config_fail(r, node, "consul SD configuration requires a server address");
-    return rc;
+    return rc != 0 ? rc : check_http(r, node, &c->http);
 }
 
 int config_read_consul_sd(struct config_reader *r, const struct yaml_node *node, void *field)
@@ -368,7 +391,7 @@ static int read_dns_type(struct config_reader *r, const struct yaml_node *node, 
 }
 
 static const struct config_key dns_keys[] = {
-    {"names", CONFIG_STRING_LIST, AT(dns_sd_config, names)},
+    {"names", CONFIG_CUSTOM, AT(dns_sd_config, names), .custom = config_read_strings},
     {"refresh_interval", CONFIG_DURATION, AT(dns_sd_config, refresh_interval_ns), "30s"},
     {"type", CONFIG_CUSTOM, AT(dns_sd_config, type), .custom = read_dns_type},
     {"port", CONFIG_INT, AT(dns_sd_config, port), "0", .min = "0", .max = "65535"},

@@ -140,7 +140,6 @@ static int start(struct loop *l, const void *config, const struct discovery_sink
     struct docker_provider *p = mem_zalloc(sizeof *p);
     p->base = (struct provider){.ops = &provider_docker, .sink = *sink};
     p->config = config;
-    p->http = (struct sd_http){.fds = {-1, -1, -1}};
     p->refresh = loop_timer_new(l, refresh, p);
     int rc = docker_host_parse(p->config->host, &p->host, err);
     if (rc == 0)

@@ -1,31 +1,14 @@
 #include "promtail/discovery/http.h"
 
-#include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include "base/file.h"
 #include "base/mem.h"
+#include "promtail/config/check.h"
 
 #define SECRET_BYTES_MAX 65536
 
 static const char *or_null(const char *s)
 {
     return s != NULL && s[0] != '\0' ? s : NULL;
-}
-
-/* libcurl wants files: bytes of the configuration become one in memory, seen by nobody else. */
-static const char *memory_file(struct sd_http *h, int i, const char *bytes, const char *file,
-                               struct error *err)
-{
-    if (or_null(bytes) == NULL)
-        return or_null(file);
-    h->fds[i] = memfd_create("loge-tls", MFD_CLOEXEC);
-    size_t size = strlen(bytes);
-    if (h->fds[i] < 0 || write(h->fds[i], bytes, size) != (ssize_t)size)
-        error_set(err, E_IO, "cannot hold a certificate in memory");
-    snprintf(h->paths[i], sizeof h->paths[i], "/proc/self/fd/%d", h->fds[i]);
-    return h->paths[i];
 }
 
 static const char *secret(const char *value, const char *file, struct arena *a, struct error *err)
@@ -45,7 +28,7 @@ int sd_http_start(struct sd_http *h, struct loop *l, const struct http_config *c
 {
     struct arena a;
     struct error why = {0};
-    *h = (struct sd_http){.fds = {-1, -1, -1}};
+    *h = (struct sd_http){0};
     arena_init(&a, SIZE_MAX);
     const char *token = or_null(c->bearer_token), *token_file = or_null(c->bearer_token_file);
     if (or_null(c->authorization.credentials) != NULL)
@@ -53,12 +36,7 @@ int sd_http_start(struct sd_http *h, struct loop *l, const struct http_config *c
     if (or_null(c->authorization.credentials_file) != NULL)
         token_file = c->authorization.credentials_file;
     struct http_client_config config = {
-        .tls = {.ca_file = memory_file(h, 0, c->tls.ca, c->tls.ca_file, &why),
-                .cert_file = memory_file(h, 1, c->tls.cert, c->tls.cert_file, &why),
-                .key_file = memory_file(h, 2, c->tls.key, c->tls.key_file, &why),
-                .server_name = or_null(c->tls.server_name),
-                .min_version = or_null(c->tls.min_version),
-                .insecure_skip_verify = c->tls.insecure_skip_verify},
+        .tls = tls_config_http(&c->tls),
         .user_agent = "Promtail/" LOGE_VERSION,
         .proxy_url = or_null(c->proxy_url),
         .username = or_null(c->basic_auth.username),
@@ -86,8 +64,4 @@ void sd_http_stop(struct sd_http *h)
     if (h->client != NULL)
         http_client_free(h->client);
     h->client = NULL;
-    for (int i = 0; i < 3; i++)
-        if (h->fds[i] >= 0)
-            close(h->fds[i]);
-    h->fds[0] = h->fds[1] = h->fds[2] = -1;
 }

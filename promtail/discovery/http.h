@@ -4,11 +4,8 @@
 #include "promtail/config/config.h"
 #include "runtime/http_client.h"
 
-/* The client, and the memory files that hold certificates written in the configuration itself. */
 struct sd_http {
-    struct http_client *client;
-    int fds[3]; /* CA, certificate, key; -1: none */
-    char paths[3][32];
+    struct http_client *client; /* NULL: not started */
 };
 
 /* `unix_socket` may be NULL.  Files with passwords are read now, the token file at each request. */

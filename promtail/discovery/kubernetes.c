@@ -245,7 +245,6 @@ static int start(struct loop *l, const void *config, const struct discovery_sink
     p->base = (struct provider){.ops = &provider_kubernetes, .sink = *sink};
     p->config = config;
     p->loop = l;
-    p->http = (struct sd_http){.fds = {-1, -1, -1}};
     p->lookup = (struct k8s_lookup){.pod = find_pod,
                                     .service = find_service,
                                     .node = find_node,

@@ -339,8 +339,6 @@ static int start(const struct target_env *env, const struct scrape_config *job,
     t->env = env;
     t->n_daemons = job->n_docker_sd_configs;
     t->daemons = mem_array(t->n_daemons, sizeof *t->daemons);
-    for (size_t i = 0; i < t->n_daemons; i++)
-        t->daemons[i].http = (struct sd_http){.fds = {-1, -1, -1}};
     arena_init(&t->arena, SIZE_MAX);
     strmap_init(&t->containers);
     t->entries = metric_single(

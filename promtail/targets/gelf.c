@@ -5,7 +5,7 @@
 #include "promtail/targets/all.h"
 #include "promtail/targets/enrich.h"
 #include "promtail/targets/gelf_message.h"
-#include "promtail/targets/listener.h"
+#include "promtail/targets/listener_target.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
@@ -17,9 +17,8 @@
 #define TCP_IDLE_MS        (600 * 1000)
 
 struct gelf_target {
-    struct target base;
+    struct listener_target base;
     const struct gelf_config *config;
-    struct listener *listener;
     struct gelf_chunks chunks;
     struct loop_timer *expire;
     struct arena arena; /* of one message */
@@ -61,12 +60,12 @@ static void put(struct gelf_target *t, const struct gelf_message *m)
     enrich_set(&r.labels, a, STR("__gelf_message_host"), m->host);
     enrich_set(&r.labels, a, STR("__gelf_message_version"), m->version);
     enrich_set(&r.labels, a, STR("__gelf_message_facility"), m->facility);
-    enrich_labels(&t->base.job->relabel, &r.labels, a);
+    enrich_labels(&t->base.base.job->relabel, &r.labels, a);
     r.ts_ns = time_of(t, m);
     buf_init(&line, ARENA_BYTES_MAX);
     gelf_message_print(m, &line);
     r.line = buf_str(&line);
-    record_sink_put(&t->base.pipeline->sink, &r);
+    record_sink_put(&t->base.base.pipeline->sink, &r);
     metric_inc(t->entries);
     buf_deinit(&line);
 }
@@ -159,12 +158,8 @@ static void on_close(void *conn, enum listener_end why)
     mem_free(peer);
 }
 
-static bool on_full(void *arg)
-{
-    return record_sink_is_full(&((struct gelf_target *)arg)->base.pipeline->sink);
-}
-
-static const struct listener_ops ops = {on_open, on_data, on_close, on_datagram, on_full};
+static const struct listener_ops ops = {on_open, on_data, on_close, on_datagram,
+                                        listener_target_is_full};
 
 /* --- the target --- */
 
@@ -186,8 +181,9 @@ static int start(const struct target_env *env, const struct scrape_config *job,
                  struct pipeline *pipeline, struct target **ret, struct error *err)
 {
     struct gelf_target *t = mem_zalloc(sizeof *t);
-    t->base = (struct target){&target_gelf, job, pipeline};
+    t->base.base = (struct target){&target_gelf, job, pipeline};
     t->config = job->gelf;
+    t->base.labels = &t->config->labels;
     arena_init(&t->arena, ARENA_BYTES_MAX);
     gelf_chunks_init(&t->chunks);
     t->expire = loop_timer_new(env->loop, on_expire, t);
@@ -201,40 +197,20 @@ static int start(const struct target_env *env, const struct scrape_config *job,
                                      .protocol = t->config->protocol,
                                      .idle_timeout_ms = TCP_IDLE_MS,
                                      .datagram_bytes_max = DATAGRAM_BYTES_MAX};
-    int rc = listener_start(env->loop, &listen, &ops, t, &t->listener, err);
+    int rc = listener_target_start(&t->base, env, &listen, &ops, COMPONENT, err);
     if (rc != 0) {
-        error_prefix(err, "error setting up gelf target: ");
-        free_target(&t->base);
+        free_target(&t->base.base);
         return rc;
     }
     loop_timer_start(t->expire, EXPIRE_MS, EXPIRE_MS);
-    log_info(COMPONENT, "listening for GELF messages",
-             LOG_C("address", listener_text(t->listener)));
-    *ret = &t->base;
+    *ret = &t->base.base;
     return 0;
 }
 
 static void stop(struct target *base, void (*stopped)(void *arg), void *arg)
 {
-    struct gelf_target *t = (struct gelf_target *)base;
-    loop_timer_stop(t->expire);
-    listener_stop(t->listener);
-    t->listener = NULL;
-    stopped(arg);
-}
-
-static bool is_ready(const struct target *base)
-{
-    return ((const struct gelf_target *)base)->listener != NULL;
-}
-
-static void each_row(const struct target *base,
-                     void (*row)(void *arg, const struct target_row *row), void *arg)
-{
-    const struct gelf_target *t = (const struct gelf_target *)base;
-    if (t->listener != NULL)
-        row(arg, &(struct target_row){NULL, &t->config->labels, str_c(listener_text(t->listener)),
-                                      true});
+    loop_timer_stop(((struct gelf_target *)base)->expire);
+    listener_target_stop(base, stopped, arg);
 }
 
 const struct target_ops target_gelf = {.kind = "Gelf",
@@ -242,5 +218,5 @@ const struct target_ops target_gelf = {.kind = "Gelf",
                                        .start = start,
                                        .stop = stop,
                                        .free = free_target,
-                                       .is_ready = is_ready,
-                                       .each_row = each_row};
+                                       .is_ready = listener_target_is_ready,
+                                       .each_row = listener_target_each_row};

@@ -190,6 +190,9 @@ static int set_tls(rd_kafka_conf_t *conf, const struct tls_config *c, struct err
         {"ssl.ca.location", c->ca_file},
         {"ssl.certificate.location", c->cert_file},
         {"ssl.key.location", c->key_file},
+        {"ssl.ca.pem", c->ca},
+        {"ssl.certificate.pem", c->cert},
+        {"ssl.key.pem", c->key},
         {"enable.ssl.certificate.verification", c->insecure_skip_verify ? "false" : "true"},
         {0}};
     return apply(conf, settings, err);

@@ -6,7 +6,7 @@
 #include "promtail/config/targets.h"
 #include "promtail/targets/all.h"
 #include "promtail/targets/enrich.h"
-#include "promtail/targets/listener.h"
+#include "promtail/targets/listener_target.h"
 #include "promtail/targets/syslog_frame.h"
 #include "promtail/targets/syslog_parse.h"
 #include "promtail/targets/tls.h"
@@ -19,9 +19,8 @@
 #define HOST_BYTES        256
 
 struct syslog_target {
-    struct target base;
+    struct listener_target base;
     const struct syslog_config *config;
-    struct listener *listener;
     struct arena arena; /* of one message */
     struct metric *entries, *errors, *empty;
 };
@@ -85,11 +84,11 @@ static void put(const struct syslog_peer *peer, const struct syslog_message *m, 
     static const struct label_list none = {0};
     record_init(&r, &t->arena, &none);
     set_labels(peer, m, &r.labels, &t->arena);
-    enrich_labels(&t->base.job->relabel, &r.labels, &t->arena);
+    enrich_labels(&t->base.base.job->relabel, &r.labels, &t->arena);
     r.ts_ns = t->config->use_incoming_timestamp && m->has_time ? m->ts_ns : now_ns;
     bool anew = t->config->use_rfc5424_message && t->config->format == SYSLOG_RFC5424;
     r.line = anew ? printed(m, &t->arena) : m->text;
-    record_sink_put(&t->base.pipeline->sink, &r);
+    record_sink_put(&t->base.base.pipeline->sink, &r);
     metric_inc(t->entries);
 }
 
@@ -172,12 +171,8 @@ static void on_datagram(void *arg, const char *ip, str bytes)
     syslog_frame_deinit(&peer.frame);
 }
 
-static bool on_full(void *arg)
-{
-    return record_sink_is_full(&((struct syslog_target *)arg)->base.pipeline->sink);
-}
-
-static const struct listener_ops ops = {on_open, on_data, on_close, on_datagram, on_full};
+static const struct listener_ops ops = {on_open, on_data, on_close, on_datagram,
+                                        listener_target_is_full};
 
 /* --- the target --- */
 
@@ -201,12 +196,20 @@ static bool wants_host(const struct relabel_rules *rules)
     return false;
 }
 
+static void free_target(struct target *base)
+{
+    struct syslog_target *t = (struct syslog_target *)base;
+    arena_deinit(&t->arena);
+    mem_free(t);
+}
+
 static int start(const struct target_env *env, const struct scrape_config *job,
                  struct pipeline *pipeline, struct target **ret, struct error *err)
 {
     struct syslog_target *t = mem_zalloc(sizeof *t);
-    t->base = (struct target){&target_syslog, job, pipeline};
+    t->base.base = (struct target){&target_syslog, job, pipeline};
     t->config = job->syslog;
+    t->base.labels = &t->config->labels;
     arena_init(&t->arena, SIZE_MAX);
     t->entries = metric_single(
         metric_family("promtail_syslog_target_entries_total", METRIC_COUNTER,
@@ -225,52 +228,18 @@ static int start(const struct target_env *env, const struct scrape_config *job,
         .idle_timeout_ms = (uint64_t)MAX(c->idle_timeout_ns / NS_PER_MS, 0),
         .datagram_bytes_max = c->max_message_length,
         .wants_host = wants_host(&job->relabel)};
-    int rc = listener_start(env->loop, &listen, &ops, t, &t->listener, err);
-    if (rc != 0) {
-        error_prefix(err, "error setting up syslog target: ");
-        arena_deinit(&t->arena);
-        mem_free(t);
-        return rc;
-    }
-    log_info(COMPONENT, "syslog listening on address",
-             LOG_C("address", listener_text(t->listener)));
-    *ret = &t->base;
-    return 0;
-}
-
-static void stop(struct target *base, void (*stopped)(void *arg), void *arg)
-{
-    struct syslog_target *t = (struct syslog_target *)base;
-    listener_stop(t->listener);
-    t->listener = NULL;
-    stopped(arg);
-}
-
-static void free_target(struct target *base)
-{
-    struct syslog_target *t = (struct syslog_target *)base;
-    arena_deinit(&t->arena);
-    mem_free(t);
-}
-
-static bool is_ready(const struct target *base)
-{
-    return ((const struct syslog_target *)base)->listener != NULL;
-}
-
-static void each_row(const struct target *base,
-                     void (*row)(void *arg, const struct target_row *row), void *arg)
-{
-    const struct syslog_target *t = (const struct syslog_target *)base;
-    if (t->listener != NULL)
-        row(arg, &(struct target_row){NULL, &t->config->labels, str_c(listener_text(t->listener)),
-                                      true});
+    int rc = listener_target_start(&t->base, env, &listen, &ops, COMPONENT, err);
+    if (rc != 0)
+        free_target(&t->base.base);
+    else
+        *ret = &t->base.base;
+    return rc;
 }
 
 const struct target_ops target_syslog = {.kind = "Syslog",
                                          .is_wanted = is_wanted,
                                          .start = start,
-                                         .stop = stop,
+                                         .stop = listener_target_stop,
                                          .free = free_target,
-                                         .is_ready = is_ready,
-                                         .each_row = each_row};
+                                         .is_ready = listener_target_is_ready,
+                                         .each_row = listener_target_each_row};

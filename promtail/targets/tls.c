@@ -18,7 +18,11 @@ struct tls_conn {
 
 bool tls_is_wanted(const struct tls_config *c)
 {
-    return c->cert_file[0] != '\0' || c->key_file[0] != '\0' || c->ca_file[0] != '\0';
+    const char *const any[] = {c->cert_file, c->key_file, c->ca_file, c->cert, c->key, c->ca};
+    for (size_t i = 0; i < ARRAY_LEN(any); i++)
+        if (any[i][0] != '\0')
+            return true;
+    return false;
 }
 
 static int fail(struct error *err, const char *what)
@@ -43,25 +47,73 @@ static int set_versions(SSL_CTX *ctx, const struct tls_config *c)
     return SSL_CTX_set_min_proto_version(ctx, min);
 }
 
+/* Each certificate of the text: the first is the server's (or all are CAs), the others its chain.
+ */
+static bool use_certificates(SSL_CTX *ctx, const char *text, bool are_cas)
+{
+    BIO *bio = BIO_new_mem_buf(text, -1);
+    bool is_first = true, ok = bio != NULL;
+    X509 *cert;
+    while (ok && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+        if (are_cas)
+            ok = X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), cert) == 1;
+        else if (is_first)
+            ok = SSL_CTX_use_certificate(ctx, cert) == 1;
+        else
+            ok = SSL_CTX_add1_chain_cert(ctx, cert) == 1;
+        X509_free(cert);
+        is_first = false;
+    }
+    ERR_clear_error(); /* the end of the text is one */
+    BIO_free(bio);
+    return ok && !is_first;
+}
+
+static bool use_key(SSL_CTX *ctx, const char *text)
+{
+    BIO *bio = BIO_new_mem_buf(text, -1);
+    EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+    bool ok = key != NULL && SSL_CTX_use_PrivateKey(ctx, key) == 1;
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    return ok;
+}
+
+static bool use_pair(SSL_CTX *ctx, const struct tls_config *c)
+{
+    return (c->cert[0] != '\0' ? use_certificates(ctx, c->cert, false)
+                               : SSL_CTX_use_certificate_chain_file(ctx, c->cert_file) == 1) &&
+           (c->key[0] != '\0'
+                ? use_key(ctx, c->key)
+                : SSL_CTX_use_PrivateKey_file(ctx, c->key_file, SSL_FILETYPE_PEM) == 1);
+}
+
+static bool use_client_ca(SSL_CTX *ctx, const struct tls_config *c)
+{
+    return c->ca[0] != '\0' ? use_certificates(ctx, c->ca, true)
+                            : SSL_CTX_load_verify_locations(ctx, c->ca_file, NULL) == 1;
+}
+
 int tls_server_new(const struct tls_config *c, struct tls_server **ret, struct error *err)
 {
-    if (c->cert_file[0] == '\0' || c->key_file[0] == '\0')
+    bool wants_client = c->ca[0] != '\0' || c->ca_file[0] != '\0';
+    if ((c->cert[0] == '\0' && c->cert_file[0] == '\0') ||
+        (c->key[0] == '\0' && c->key_file[0] == '\0'))
         return error_set(err, E_INVALID, "certificate and key files are required");
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL)
         return fail(err, "TLS");
     set_versions(ctx, c);
     int rc = 0;
-    if (SSL_CTX_use_certificate_chain_file(ctx, c->cert_file) != 1 ||
-        SSL_CTX_use_PrivateKey_file(ctx, c->key_file, SSL_FILETYPE_PEM) != 1)
+    if (!use_pair(ctx, c))
         rc = fail(err, "unable to load server certificate or key");
-    else if (c->ca_file[0] != '\0' && SSL_CTX_load_verify_locations(ctx, c->ca_file, NULL) != 1)
+    else if (wants_client && !use_client_ca(ctx, c))
         rc = fail(err, "unable to load client CA certificate");
     if (rc != 0) {
         SSL_CTX_free(ctx);
         return rc;
     }
-    if (c->ca_file[0] != '\0')
+    if (wants_client)
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     struct tls_server *s = mem_zalloc(sizeof *s);
     s->ctx = ctx;

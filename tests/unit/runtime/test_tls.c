@@ -144,6 +144,32 @@ Test(runtime_tls, asks_for_a_client_certificate_when_told_to)
     secured_stop(&s);
 }
 
+static char *file_text(const char *path)
+{
+    char *text = calloc(1, 65536);
+    FILE *f = fopen(path, "re");
+    cr_assert_not_null(f);
+    cr_assert_gt(fread(text, 1, 65535, f), 0);
+    fclose(f);
+    return text;
+}
+
+Test(runtime_tls, takes_certificates_as_texts_too)
+{
+    struct secured s;
+    struct buf body;
+    buf_init(&body, 1 << 20);
+    secured_start(&s, true);
+    char *cert = file_text(s.cert), *key = file_text(s.key);
+    struct http_tls inlined = {.ca_pem = cert, .cert_pem = cert, .key_pem = key};
+    cr_assert_eq(post(&s, &inlined, &body), 0);
+    cr_assert_neq(post(&s, &(struct http_tls){.ca_pem = "no certificate"}, &body), 0);
+    free(cert);
+    free(key);
+    buf_deinit(&body);
+    secured_stop(&s);
+}
+
 Test(runtime_tls, names_what_is_wrong_with_its_files)
 {
     struct loop *l = loop_new();

@@ -1,0 +1,165 @@
+/* The configuration: what is refused, with which words. */
+#include <criterion/criterion.h>
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "promtail/config/check.h"
+#include "promtail/config/targets.h"
+
+static char path[] = "/tmp/loge-config-XXXXXX";
+static struct arena arena;
+static struct promtail_config config;
+static struct error err;
+
+static void init(void)
+{
+    int fd = mkstemp(path);
+    cr_assert_geq(fd, 0);
+    close(fd);
+    arena_init(&arena, 16u << 20);
+}
+
+static void fini(void)
+{
+    promtail_config_free(&config);
+    arena_deinit(&arena);
+    unlink(path);
+}
+
+TestSuite(promtail_config, .init = init, .fini = fini);
+
+/* Loads and checks a file of that text; `flag` may be NULL. */
+static int load(const char *text, const char *flag)
+{
+    char file_flag[128], more[128];
+    snprintf(file_flag, sizeof file_flag, "-config.file=%s", path);
+    snprintf(more, sizeof more, "%s", flag != NULL ? flag : "");
+    char *argv[] = {"promtail", file_flag, flag != NULL ? more : NULL, NULL};
+    FILE *f = fopen(path, "we");
+    cr_assert_not_null(f);
+    fputs(text, f);
+    fclose(f);
+    err = (struct error){0};
+    promtail_config_free(&config);
+    int rc = promtail_config_load(flag != NULL ? 3 : 2, argv, &arena, &config, &err);
+    return rc != 0 ? rc : promtail_config_check(&config, &err);
+}
+
+static void refused(const char *text, const char *why)
+{
+    cr_expect_neq(load(text, NULL), 0, "accepted: %s", text);
+    cr_expect(strstr(err.text, why) != NULL, "%s\n said: %s\n want: %s", text, err.text, why);
+}
+
+static void accepted(const char *text)
+{
+    cr_expect_eq(load(text, NULL), 0, "%s\n said: %s", text, err.text);
+}
+
+#define JOB          "scrape_configs: [{job_name: j, static_configs: [{labels: {__path__: /x}}]}]\n"
+#define CLIENT(more) "clients: [{url: 'http://h:1/x'" more "}]\n" JOB
+#define RULE(rule)                                                                                 \
+    "clients: [{url: 'http://h/x'}]\n"                                                             \
+    "scrape_configs: [{job_name: j, static_configs: [{labels: {__path__: /x}}], "                  \
+    "relabel_configs: [" rule "]}]\n"
+#define SD(sd) "clients: [{url: 'http://h/x'}]\nscrape_configs: [{job_name: j, " sd "}]\n"
+
+Test(promtail_config, one_way_to_authenticate_is_enough)
+{
+    accepted(CLIENT(", basic_auth: {username: u, password: p}"));
+    refused(CLIENT(", bearer_token: a, bearer_token_file: b"),
+            "at most one of bearer_token & bearer_token_file must be configured");
+    refused(CLIENT(", basic_auth: {username: a}, bearer_token: b"),
+            "at most one of basic_auth, oauth2, bearer_token & bearer_token_file");
+    refused(CLIENT(", authorization: {credentials: a}, bearer_token: b"),
+            "authorization is not compatible with bearer_token");
+    refused(CLIENT(", basic_auth: {password: b, password_file: c}"),
+            "at most one of basic_auth password & password_file");
+    refused(CLIENT(", authorization: {credentials: a, credentials_file: b}"),
+            "at most one of authorization credentials & credentials_file");
+    refused(CLIENT(", authorization: {type: Basic, credentials: a}"),
+            "authorization type cannot be set to \"basic\"");
+    refused(CLIENT(", authorization: {credentials: a}, basic_auth: {username: b}"),
+            "at most one of basic_auth, oauth2 & authorization");
+}
+
+Test(promtail_config, half_of_an_oauth2_block_is_refused)
+{
+    accepted(CLIENT(", oauth2: {client_id: a, client_secret: b, token_url: 'http://t'}"));
+    refused(CLIENT(", oauth2: {token_url: a}"), "oauth2 client_id must be configured");
+    refused(CLIENT(", oauth2: {client_id: a}"), "oauth2 token_url must be configured");
+    refused(CLIENT(", oauth2: {client_id: a, token_url: b, client_secret: c, "
+                   "client_secret_file: d}"),
+            "at most one of oauth2 client_secret");
+}
+
+Test(promtail_config, certificates_need_their_keys_and_must_be_there)
+{
+    refused(CLIENT(", tls_config: {ca: a, ca_file: b}"), "at most one of ca and ca_file");
+    refused(CLIENT(", tls_config: {cert_file: a}"), "exactly one of key or key_file");
+    refused(CLIENT(", tls_config: {key: a}"), "exactly one of cert or cert_file");
+    refused(CLIENT(", tls_config: {min_version: TLS99}"), "unknown TLS version: TLS99");
+    refused(CLIENT(", tls_config: {ca_file: /nowhere.pem}"),
+            "unable to read CA cert: unable to read file /nowhere.pem");
+    refused(CLIENT(", tls_config: {ca: text}"), "unable to use specified CA cert <inline>");
+    refused(CLIENT(", tls_config: {cert: a, key: b}"), "unable to use specified client cert");
+    refused(SD("syslog: {listen_address: ':1', tls_config: {cert_file: a}}"),
+            "exactly one of key or key_file");
+}
+
+Test(promtail_config, urls_are_read_as_go_reads_them)
+{
+    accepted("clients: [{url: 'localhost:3100'}]\n" JOB);
+    refused("clients: [{url: 'http://[::1'}]\n" JOB, "missing ']' in host");
+    refused("client: {url: 'http://h:x'}\n" JOB, "invalid port \":x\" after host");
+}
+
+Test(promtail_config, two_clients_differ_in_their_names_or_settings)
+{
+    accepted("clients: [{url: 'http://a'}, {url: 'http://b'}]\n" JOB);
+    accepted("clients: [{name: x, url: 'http://a'}, {url: 'http://a'}]\n" JOB);
+    refused("clients: [{name: x, url: 'http://a'}, {name: x, url: 'http://b'}]\n" JOB,
+            "duplicate client configs are not allowed, found duplicate for name: x");
+    refused("clients: [{url: 'http://a'}, {url: 'http://a'}]\n" JOB,
+            "duplicate client configs are not allowed");
+    cr_expect_neq(load(JOB, "-dry-run"), 0, "a dry run asks for a client too");
+}
+
+Test(promtail_config, rules_take_what_prometheus_takes)
+{
+    accepted(RULE("{source_labels: ['a-b'], target_label: 'c-${1}d', replacement: x}"));
+    refused(RULE("{source_labels: a, target_label: b}"), "into a list of label names");
+    refused(RULE("{source_labels: [''], target_label: b}"), "\"\" is not a valid label name");
+    refused(RULE("{target_label: 'a}b'}"), "\"a}b\" is invalid 'target_label' for replace action");
+    refused(RULE("{target_label: 'a$'}"), "\"a$\" is invalid 'target_label' for replace action");
+    refused(RULE("{regex: a, action: labelmap, replacement: '$'}"),
+            "\"$\" is invalid 'replacement' for labelmap action");
+    refused(RULE("{source_labels: [a], target_label: b, action: lowercase, replacement: x}"),
+            "'replacement' can not be set for lowercase action");
+}
+
+Test(promtail_config, lists_are_lists)
+{
+    refused(SD("static_configs: [{targets: a}]"), "into a list of strings");
+    refused(SD("file_sd_configs: [{files: []}]"), "at least one path name");
+    refused(SD("pipeline_stages: {json: {}}, static_configs: [{labels: {a: b}}]"),
+            "into a list of stages");
+    refused(SD("docker_sd_configs: [{}]"), "host missing");
+}
+
+Test(promtail_config, a_plain_number_is_a_duration_in_nanoseconds)
+{
+    accepted(CLIENT(", batchwait: 5"));
+    cr_expect_eq(config.clients[0].batchwait_ns, 5);
+    refused(CLIENT(", batchwait: '5'"), "not a valid duration");
+}
+
+Test(promtail_config, log_levels_have_four_names)
+{
+    refused("server: {log_level: loud}\n" JOB, "unrecognized log level \"loud\"");
+    cr_expect_eq(load(CLIENT(""), "-log.level=loud"), E_INVALID);
+    cr_expect(strstr(err.text, "for flag -log.level") != NULL, "%s", err.text);
+}
