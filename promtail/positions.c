@@ -36,15 +36,17 @@ void positions_deinit(struct positions *p)
 
 /* --- reading --- */
 
-/* The text above the checksum line, if the checksum fits. */
+/* The last line holds the checksum of the text above. */
 static bool is_own_text(str text)
 {
-    size_t at = str_find(text, STR(CHECKSUM_COMMENT));
+    str whole = str_trim(text);
+    size_t at = str_rfind_char(whole, '\n') + 1; /* 0 if there is one line */
+    str last = str_from(whole, at);
+    at += (size_t)(whole.ptr - text.ptr);
     char want[24];
-    if (at == STR_NPOS)
-        return false;
     snprintf(want, sizeof want, "%016llx", (unsigned long long)hash_xxh64(str_sub(text, 0, at), 0));
-    return str_eq_c(str_trim(str_from(text, at + sizeof CHECKSUM_COMMENT - 1)), want);
+    return str_has_prefix(last, STR(CHECKSUM_COMMENT)) &&
+           str_eq_c(str_from(last, sizeof CHECKSUM_COMMENT - 1), want);
 }
 
 static int parse(struct positions *p, str text, struct error *err)

@@ -146,6 +146,26 @@ static int64_t mark_lowest(const struct source_mark *m)
     return m->holes.len > 0 ? MIN(m->holes.items[0].from, m->pos) : m->pos;
 }
 
+bool source_mark_is_sound(const struct source_mark *m)
+{
+    int64_t end = INT64_MIN;
+    for (size_t i = 0; i < m->holes.len; i++) {
+        if (m->holes.items[i].from < end || m->holes.items[i].from > m->holes.items[i].to)
+            return false;
+        end = m->holes.items[i].to;
+    }
+    return true;
+}
+
+void source_mark_go_back(struct source_mark *m, const struct source_mark *to)
+{
+    int64_t lowest = mark_lowest(to);
+    if (mark_lowest(m) <= lowest)
+        return;
+    m->pos = lowest;
+    m->holes.len = 0;
+}
+
 static bool mark_eq(const struct source_mark *a, const struct source_mark *b)
 {
     return a->pos == b->pos && a->holes.len == b->holes.len &&

@@ -99,4 +99,8 @@ void source_mark_acked(const struct source_registry *r, struct source *s, size_t
 int64_t source_acked(const struct source_registry *r, const struct source *s);
 
 void source_mark_copy(struct source_mark *to, const struct source_mark *from);
+/* False if the holes are not what the registry writes: a damaged journal. */
+bool source_mark_is_sound(const struct source_mark *m);
+/* Lowers `m` to the first position that `to` lacks, if it is beyond. */
+void source_mark_go_back(struct source_mark *m, const struct source_mark *to);
 void source_mark_deinit(struct source_mark *m);

@@ -14,6 +14,7 @@
 #define PATH_BYTES         4096
 #define SEGMENT_BYTES_MAX  (1u << 30)
 #define GROUP_BATCHES_MAX  65536
+#define GROUP_ID_END       (UINT64_C(1) << 48)
 #define ACK_KEY(group, at) ((group) << 16 | (at))
 
 str spool_boot_id(char out[SPOOL_BOOT_ID_MAX])
@@ -69,7 +70,8 @@ static bool get_mark(struct cursor *c, struct loaded_mark *m)
         int64_t from = cursor_varint(c), to = cursor_varint(c);
         VEC_PUSH(&m->mark.holes, (struct range){from, to});
     }
-    if (cursor_ok(c) && m->key.len > 0)
+    if (cursor_ok(c) && m->key.len > 0 && str_find_char(m->key, '\0') == STR_NPOS &&
+        source_mark_is_sound(&m->mark))
         return true;
     source_mark_deinit(&m->mark);
     return false;
@@ -91,6 +93,7 @@ static struct source *apply_mark(struct replay *r, struct loaded_mark *m, bool i
 {
     struct source_registry *sources = r->s->sources;
     size_t client = r->s->client;
+    bool is_new = source_find(sources, m->key) == NULL;
     struct source *s = source_open(sources, m->key, m->name, m->yaml_key, m->mark.pos);
     s->ident = m->ident;
     s->is_finished = m->is_finished;
@@ -99,6 +102,10 @@ static struct source *apply_mark(struct replay *r, struct loaded_mark *m, bool i
     if (is_acked) {
         source_mark_deinit(&s->acked[client]);
         source_mark_copy(&s->acked[client], &m->mark);
+    } else if (is_new) {
+        s->acked[client].pos = 0; /* where it began is not known; what was read is not sent yet */
+    } else {
+        source_mark_go_back(&s->acked[client], &m->mark); /* reading had begun anew */
     }
     return s;
 }
@@ -124,16 +131,28 @@ static void read_marks(struct replay *r, struct cursor *c, bool is_acked, struct
     }
 }
 
+/* It goes into a header of each push. */
+static bool is_id(str s)
+{
+    size_t n = 0;
+    while (n < s.len &&
+           ((s.ptr[n] >= '0' && s.ptr[n] <= '9') || (s.ptr[n] >= 'a' && s.ptr[n] <= 'f')))
+        n++;
+    return n > 0 && n == s.len && n < GROUP_ID_MAX;
+}
+
 static void read_head(struct replay *r, struct cursor *c)
 {
     struct spool *s = r->s;
     if (cursor_u8(c) != SPOOL_VERSION)
         return;
     str id = cursor_lenstr(c), boot = cursor_lenstr(c);
-    snprintf(s->id, sizeof s->id, "%.*s", STR_ARG(id));
+    if (is_id(id))
+        snprintf(s->id, sizeof s->id, "%.*s", STR_ARG(id));
     snprintf(r->boot_id, sizeof r->boot_id, "%.*s", STR_ARG(boot));
     uint64_t next = cursor_uvarint(c);
-    s->next_group = MAX(s->next_group, next);
+    if (next < GROUP_ID_END)
+        s->next_group = MAX(s->next_group, next);
     uint64_t n = cursor_uvarint(c);
     for (uint64_t i = 0; i < n && cursor_ok(c); i++) {
         str tenant = cursor_lenstr(c);
@@ -144,8 +163,10 @@ static void read_head(struct replay *r, struct cursor *c)
 
 static void read_group(struct replay *r, struct cursor *c, uint32_t segment, const char *start)
 {
-    struct group *g = group_new(cursor_uvarint(c));
-    uint64_t n = cursor_uvarint(c);
+    uint64_t id = cursor_uvarint(c), n = cursor_uvarint(c);
+    if (id >= GROUP_ID_END)
+        return;
+    struct group *g = group_new(id);
     for (uint64_t i = 0; i < n && i < GROUP_BATCHES_MAX && cursor_ok(c); i++) {
         struct group_batch b = {.segment = segment};
         str tenant = cursor_lenstr(c);

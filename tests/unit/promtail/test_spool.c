@@ -173,3 +173,18 @@ Test(promtail_spool, belongs_to_one_process)
     spool_close(&other, true);
     close_spool(true);
 }
+
+Test(promtail_spool, a_source_first_seen_in_a_group_not_sent_is_not_acknowledged)
+{
+    open_spool();
+    struct group *g = append("one", 100);
+    group_free(g);
+    close_spool(false);
+    struct group *left = open_spool();
+    struct source *s = source_find(&registry, STR("key"));
+    cr_assert_not_null(left);
+    cr_expect_eq(source_resume(&registry, s), 100);
+    cr_expect_eq(source_acked(&registry, s), 0);
+    done(left);
+    close_spool(true);
+}
