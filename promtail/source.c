@@ -6,6 +6,7 @@ void source_registry_init(struct source_registry *r, size_t n_clients)
 {
     *r = (struct source_registry){.n_clients = n_clients};
     strmap_init(&r->by_key);
+    strmap_init(&r->by_name);
 }
 
 static void source_free(const struct source_registry *r, struct source *s)
@@ -30,6 +31,22 @@ void source_registry_deinit(struct source_registry *r)
     while (strmap_next(&r->by_key, &at, NULL, &s))
         source_free(r, s);
     strmap_deinit(&r->by_key);
+    strmap_deinit(&r->by_name);
+}
+
+static void remove_named(struct source_registry *r, struct source *s)
+{
+    str name = str_c(s->name);
+    struct source *first = strmap_get(&r->by_name, name);
+    if (first != s) {
+        while (first->next_named != s)
+            first = first->next_named;
+        first->next_named = s->next_named;
+    } else if (s->next_named != NULL) {
+        strmap_put(&r->by_name, name, s->next_named);
+    } else {
+        strmap_remove(&r->by_name, name);
+    }
 }
 
 void source_registry_sweep(struct source_registry *r)
@@ -47,6 +64,7 @@ void source_registry_sweep(struct source_registry *r)
     }
     for (size_t i = 0; i < gone.len; i++) {
         strmap_remove(&r->by_key, str_c(gone.items[i]->key));
+        remove_named(r, gone.items[i]);
         source_free(r, gone.items[i]);
     }
     VEC_FREE(&gone);
@@ -65,6 +83,7 @@ struct source *source_open(struct source_registry *r, str key, str name, str yam
         s->acked = mem_array(r->n_clients, sizeof *s->acked);
         source_restart(r, s, start);
         strmap_put(&r->by_key, key, s);
+        s->next_named = strmap_put(&r->by_name, name, s);
     }
     s->refs++;
     return s;
@@ -73,6 +92,11 @@ struct source *source_open(struct source_registry *r, str key, str name, str yam
 struct source *source_find(const struct source_registry *r, str key)
 {
     return strmap_get(&r->by_key, key);
+}
+
+struct source *source_first_named(const struct source_registry *r, str name)
+{
+    return strmap_get(&r->by_name, name);
 }
 
 struct source *source_ref(struct source *s)

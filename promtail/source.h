@@ -43,9 +43,10 @@ struct source_ident {
 };
 
 struct source {
-    char *key;      /* unique */
-    char *name;     /* shared by the generations of one file: job 0x1f path */
-    char *yaml_key; /* name in positions.yaml; NULL: not kept there */
+    char *key;                 /* unique */
+    char *name;                /* shared by the generations of one file: job 0x1f path */
+    char *yaml_key;            /* name in positions.yaml; NULL: not kept there */
+    struct source *next_named; /* of the same name */
     struct source_ident ident;
     unsigned refs;    /* of targets and of groups under way */
     bool is_claimed;  /* a target reads it */
@@ -65,6 +66,7 @@ struct source {
 
 struct source_registry {
     struct strmap by_key;
+    struct strmap by_name; /* -> the first of the name, newest first */
     size_t n_clients;
 };
 
@@ -77,6 +79,8 @@ void source_registry_sweep(struct source_registry *r);
 struct source *source_open(struct source_registry *r, str key, str name, str yaml_key,
                            int64_t start);
 struct source *source_find(const struct source_registry *r, str key); /* NULL if none */
+/* The first source of this name, the others by next_named; NULL if none. */
+struct source *source_first_named(const struct source_registry *r, str name);
 struct source *source_ref(struct source *s);
 void source_unref(struct source *s);
 /* Begins anew at `pos` for all clients (a target was told to by positions.yaml). */

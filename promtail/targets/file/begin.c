@@ -17,6 +17,7 @@
 static void drain(struct tail *t, struct source *s, int fd, bool is_gzip)
 {
     struct generation *g = generation_new(t, s, fd);
+    tail_pool_keep(t->env->pool, g);
     g->offset = s->read_to;
     g->quiet_since_mono_ns -= MAX(clock_now_ns() - g->written_ns, (int64_t)0);
     generation_forget_yaml(g);
@@ -173,11 +174,9 @@ static bool recover(struct tail *t, struct folder_set *folders, bool is_last_try
                     struct source **ret_same)
 {
     bool found_all = true;
-    size_t at = 0;
-    void *item;
-    while (strmap_next(&t->env->sources->by_key, &at, NULL, &item)) {
-        struct source *s = item;
-        if (s->is_claimed || s->is_finished || strcmp(s->name, t->name) != 0)
+    struct source *s = source_first_named(t->env->sources, str_c(t->name));
+    for (; s != NULL; s = s->next_named) {
+        if (s->is_claimed || s->is_finished)
             continue;
         t->has_history = true;
         found_all &= recover_one(t, folders, is_last_try, s, ret_same);

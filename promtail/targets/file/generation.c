@@ -38,7 +38,7 @@ struct generation *generation_new(struct tail *t, struct source *s, int fd)
     g->fd = fd;
     g->size_at_end = -1;
     take_stat(g);
-    g->last_read_mono_ns = g->quiet_since_mono_ns = clock_mono_ns();
+    g->quiet_since_mono_ns = clock_mono_ns();
     buf_init(&g->carry, LINE_BYTES_MAX);
     tail_pool_opened(t->env->pool, g);
     return g;
@@ -68,7 +68,8 @@ void generation_free(struct generation *g)
 /* Only what stands under a path can be found again when it was closed. */
 bool generation_may_close(const struct generation *g)
 {
-    return g->fd >= 0 && g->inflate == NULL && g->is_current && g->at_end && !g->is_queued;
+    bool is_read = g->at_end || g->size <= g->offset;
+    return g->fd >= 0 && g->inflate == NULL && g->is_current && is_read && !g->is_queued;
 }
 
 bool generation_open_fd(struct generation *g)
@@ -99,6 +100,7 @@ void generation_replace_fd(struct generation *g, int fd)
     g->size_at_end = -1;
     take_stat(g);
     tail_pool_opened(g->tail->env->pool, g);
+    tail_pool_keep(g->tail->env->pool, g);
 }
 
 void generation_forget_yaml(struct generation *g)

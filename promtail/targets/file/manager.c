@@ -287,6 +287,8 @@ static void on_poll(void *arg)
         else
             file_target_check_unwatched(item);
     }
+    if (all)
+        tail_pool_trim(m->env->tail_pool, SIZE_MAX);
 }
 
 /* One look at each folder for all tails that wait; again for those under whose eyes files were

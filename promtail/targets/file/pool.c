@@ -12,6 +12,7 @@
 #define TURN_NS             (4 * NS_PER_MS) /* then other events have their turn */
 #define REST_MS             20
 #define DESCRIPTORS_MAX     4096
+#define TRIM_LOOKS          64           /* at files that could be closed, each time */
 #define READ_BUFFER_MAX     (256u << 20) /* a line longer than that is read in parts */
 #define DESCRIPTORS_DEFAULT 256
 
@@ -20,8 +21,8 @@ struct tail_pool {
     uv_idle_t *idle; /* on the heap: it may outlive the pool until it is closed */
     bool is_running;
     struct loop_timer *rest;
-    struct generation *first, *last; /* queue */
-    struct generation *open_first;   /* with a descriptor, most recently opened first */
+    struct generation *first, *last;           /* queue */
+    struct generation *open_first, *open_last; /* those to close, last read first */
     size_t n_open, open_max;
     struct buf buffer, decoded;
     struct arena arena;
@@ -149,30 +150,63 @@ static size_t descriptors_max(void)
     return MAX(16, MIN((size_t)limit.rlim_cur / 2, (size_t)DESCRIPTORS_MAX));
 }
 
-void tail_pool_opened(struct tail_pool *p, struct generation *g)
+static void open_unlink(struct tail_pool *p, struct generation *g)
 {
-    g->open_next = p->open_first;
-    p->open_first = g;
-    if (++p->n_open <= p->open_max)
+    if (!g->is_listed)
         return;
-    struct generation *oldest = NULL;
-    for (struct generation *o = p->open_first; o != NULL; o = o->open_next)
-        if (o != g && generation_may_close(o) &&
-            (oldest == NULL || o->last_read_mono_ns < oldest->last_read_mono_ns))
-            oldest = o;
-    if (oldest != NULL)
-        generation_close_fd(oldest);
+    g->is_listed = false;
+    *(g->open_prev != NULL ? &g->open_prev->open_next : &p->open_first) = g->open_next;
+    *(g->open_next != NULL ? &g->open_next->open_prev : &p->open_last) = g->open_prev;
+}
+
+static void open_link(struct tail_pool *p, struct generation *g)
+{
+    g->is_listed = true;
+    g->open_prev = NULL;
+    g->open_next = p->open_first;
+    *(p->open_first != NULL ? &p->open_first->open_prev : &p->open_last) = g;
+    p->open_first = g;
 }
 
 void tail_pool_closed(struct tail_pool *p, struct generation *g)
 {
-    struct generation **at = &p->open_first;
-    while (*at != NULL && *at != g)
-        at = &(*at)->open_next;
-    if (*at == g) {
-        *at = g->open_next;
-        p->n_open--;
+    open_unlink(p, g);
+    p->n_open--;
+}
+
+void tail_pool_read(struct tail_pool *p, struct generation *g)
+{
+    if (!g->is_listed)
+        return;
+    open_unlink(p, g);
+    open_link(p, g);
+}
+
+void tail_pool_keep(struct tail_pool *p, struct generation *g)
+{
+    open_unlink(p, g);
+}
+
+bool tail_pool_is_full(const struct tail_pool *p)
+{
+    return p->n_open >= p->open_max + p->open_max / 2;
+}
+
+void tail_pool_trim(struct tail_pool *p, size_t looks)
+{
+    struct generation *g = p->open_last, *before;
+    for (; looks > 0 && g != NULL && p->n_open >= p->open_max; looks--, g = before) {
+        before = g->open_prev;
+        if (generation_may_close(g))
+            generation_close_fd(g);
     }
+}
+
+void tail_pool_opened(struct tail_pool *p, struct generation *g)
+{
+    tail_pool_trim(p, TAIL_POOL_FEW);
+    open_link(p, g);
+    p->n_open++;
 }
 
 /* --- shared things --- */

@@ -21,9 +21,17 @@ void tail_pool_free(struct tail_pool *p);
 /* Puts a generation at the end of the queue unless it is there. */
 void tail_pool_enqueue(struct tail_pool *p, struct generation *g);
 void tail_pool_remove(struct tail_pool *p, struct generation *g);
-/* Descriptors: to be called when one was opened or closed. */
+/* Descriptors: to be called when one was opened, closed or read from. */
 void tail_pool_opened(struct tail_pool *p, struct generation *g);
 void tail_pool_closed(struct tail_pool *p, struct generation *g);
+void tail_pool_read(struct tail_pool *p, struct generation *g);
+/* From now on it is not to be closed: it could not be opened again by its path. */
+void tail_pool_keep(struct tail_pool *p, struct generation *g);
+/* If there are too many, closes what can be opened again among the `looks` least recently read. */
+void tail_pool_trim(struct tail_pool *p, size_t looks);
+#define TAIL_POOL_FEW 64
+/* True if no more should be opened before others were read and closed. */
+bool tail_pool_is_full(const struct tail_pool *p);
 
 struct buf *tail_pool_buffer(struct tail_pool *p);  /* of raw bytes; emptied by each reader */
 struct buf *tail_pool_decoded(struct tail_pool *p); /* of one decoded line */

@@ -92,7 +92,9 @@ static size_t put_encoded_lines(struct generation *g, str bytes)
 static void note_progress(struct generation *g)
 {
     struct tail *t = g->tail;
-    g->last_read_mono_ns = g->quiet_since_mono_ns = clock_mono_ns();
+    g->quiet_since_mono_ns = clock_mono_ns();
+    if (g->fd >= 0)
+        tail_pool_read(t->env->pool, g);
     if (g->is_current)
         metric_set(t->metrics->size, (double)MAX(g->size, g->offset));
 }
@@ -241,12 +243,14 @@ static bool read_some(struct generation *g)
 
 bool generation_read(struct generation *g)
 {
+    struct tail_pool *pool = g->tail->env->pool; /* g may be gone afterwards */
     bool more = read_some(g);
     if (!more) {
         g->at_end = true;
         g->size_at_end = g->size;
         if (g->fd < 0 || g->is_broken || g->is_overwritten || g->next != NULL)
             tail_check(g->tail); /* the next generation may begin */
+        tail_pool_trim(pool, TAIL_POOL_FEW);
     }
     return more;
 }

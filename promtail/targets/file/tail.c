@@ -116,6 +116,8 @@ static void wait_for_folder(struct tail *t)
 static void open_next(struct tail *t)
 {
     struct stat st;
+    if (tail_pool_is_full(t->env->pool))
+        return; /* at the next look */
     int fd = open(t->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         if (errno != ENOENT && !t->said_error)
@@ -141,6 +143,7 @@ static void open_next(struct tail *t)
 void tail_retire(struct generation *g)
 {
     g->is_current = false;
+    tail_pool_keep(g->tail->env->pool, g);
     g->at_end = g->inflate != NULL && g->at_end;
     g->quiet_since_mono_ns = clock_mono_ns();
     g->written_ns = generation_written_ns(g);
@@ -241,7 +244,8 @@ static void drop_finished(struct tail *t)
         look_at_old(g, &is_deleted);
         bool is_plain = g->inflate == NULL;
         int64_t quiet_ns = now_ns - g->quiet_since_mono_ns;
-        bool is_last = g->next == NULL || g->next->is_current;
+        bool is_last = (g->next == NULL || g->next->is_current) &&
+                       !tail_pool_is_full(t->env->pool); /* others wait for a descriptor */
         int64_t enough_ns = is_deleted ? QUIET_DELETED_NS
                             : is_last  ? QUIET_RENAMED_NS
                                        : QUIET_OLDER_NS;

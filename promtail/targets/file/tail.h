@@ -33,10 +33,10 @@ struct generation {
     bool is_truncated;       /* waits for a look at the folder: is there a copy? */
     bool is_lost;            /* it was closed, and cannot be opened again */
     int64_t written_ns;      /* when last, as far as is known: orders those not under the path */
-    int64_t last_read_mono_ns, quiet_since_mono_ns, looked_mono_ns;
+    int64_t quiet_since_mono_ns, looked_mono_ns;
     /* of the pool */
-    bool is_queued;
-    struct generation *queue_next, *open_next;
+    bool is_queued, is_listed;
+    struct generation *queue_next, *open_next, *open_prev;
 };
 
 /* What the tails of one job share. */

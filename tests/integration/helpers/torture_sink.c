@@ -23,7 +23,7 @@
 #define CONNECTIONS_MAX 16
 #define REQUEST_MAX     (64u << 20)
 #define PLAIN_MAX       (256u << 20)
-#define FILES_MAX       1000
+#define FILES_MAX       16384
 
 struct counted {
     VEC(uint8_t) seen; /* by line number */
