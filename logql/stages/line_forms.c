@@ -14,6 +14,8 @@
 #define TRUST_COST  4
 #define PAUSE_LINES 1024
 
+#define FORMS_FIRST_CAP 16
+
 struct form {
     _Alignas(16) char text[FORM_TEXT];
     uint32_t mask;       /* bit i: text[i] is part of it */
@@ -28,20 +30,22 @@ struct form {
     uint8_t has_quote;   /* 1: behind the value, which is no part of the next text */
 };
 
+#define NO_PARENT UINT32_MAX /* in the middle of a text, which is no object */
+
 struct form_context {
-    uint32_t parent;
-    uint16_t first; /* form; 0: none */
-    str key;        /* in the arena; empty: the text of a form goes on */
+    uint32_t parent; /* context of the object around */
+    uint16_t first;  /* form; 0: none */
+    str key;         /* of the object, in the arena */
 };
 
 struct line_forms {
     struct forms_params params;
     int trust;
     unsigned pause;
-    uint32_t n, n_contexts;
+    uint32_t n, cap, n_contexts;
+    struct form *forms; /* [n], room for cap; 0: stands before the first of a line */
     struct arena arena;
     struct form_context contexts[FORMS_CONTEXTS_MAX]; /* 0: where a line begins; 1: behind that */
-    struct form forms[FORMS_MAX];                     /* 0: stands before the first of a line */
 };
 
 _Static_assert(sizeof(struct form) == 64, "an array of forms is quick to index");
@@ -63,6 +67,8 @@ struct line_forms *line_forms_new(const struct forms_params *p)
 {
     struct line_forms *f = mem_zalloc(sizeof *f);
     f->params = *p;
+    f->cap = FORMS_FIRST_CAP;
+    f->forms = mem_array(f->cap, sizeof *f->forms);
     arena_init(&f->arena, SIZE_MAX);
     forget(f);
     return f;
@@ -73,6 +79,7 @@ void line_forms_free(struct line_forms *f)
     if (f == NULL)
         return;
     arena_deinit(&f->arena);
+    mem_free(f->forms);
     mem_free(f);
 }
 
@@ -374,9 +381,13 @@ static void add_form(struct forms_lesson *l, uint32_t context, struct form x)
             return;
         }
         if (x.kind == FORM_MORE)
-            x.to = (uint16_t)add_context(l, context, STR_EMPTY);
+            x.to = (uint16_t)add_context(l, NO_PARENT, STR_EMPTY);
         if (l->is_over)
             return;
+        if (f->n == f->cap) {
+            f->cap *= 2;
+            f->forms = mem_realloc(f->forms, f->cap * sizeof *f->forms);
+        }
         i = (uint16_t)f->n++;
         x.has_quote = is_quoted(x.kind);
         bool is_checked = f->params.is_strict && x.kind == FORM_QUOTED;
@@ -438,8 +449,7 @@ uint32_t forms_lesson_enter(struct forms_lesson *l, str key)
     struct line_forms *f = l->forms;
     uint32_t before = l->depth == 0 ? CONTEXT_OUTER : l->context, i = CONTEXTS_FIXED;
     while (i < f->n_contexts &&
-           (f->contexts[i].parent != before || f->contexts[i].key.ptr == NULL ||
-            !str_eq(f->contexts[i].key, key)))
+           (f->contexts[i].parent != before || !str_eq(f->contexts[i].key, key)))
         i++;
     l->context = i < f->n_contexts ? i : add_context(l, before, key);
     l->depth++;

@@ -276,6 +276,17 @@ Test(logql_line_forms, an_object_where_an_array_was_is_looked_into)
     EXPECT_AFTER("| json", "o_a=1", "{\"o\":[1]}", "{\"o\":[2]}", "{\"o\":{\"a\":1}}");
 }
 
+Test(logql_line_forms, the_middle_of_a_text_is_no_object_without_a_name)
+{
+    /* The text behind 1 is cut after 32 bytes, where a member begins. */
+    EXPECT_AFTER(
+        "| json",
+        "__error__=JSONParserErr __error_details__=Value looks like object, but can't find "
+        "closing '}' symbol z=1",
+        "{\"z\":1,\"aaaaaaaaaaaaa\":null,\"ccc\":null,\"b\":1}", "{\"z\":1,\"\":{\"a\":0,\"c\":1}}",
+        "{\"z\":1,\"\":{\"a\":0,\"b\":2");
+}
+
 Test(logql_line_forms, a_fault_behind_what_is_asked_for_is_not_seen)
 {
     static const char query[] = "sum by (a) (count_over_time({app=\"x\"} | json [1m]))";
