@@ -53,6 +53,11 @@ struct loaded_mark {
     struct source_mark mark;
 };
 
+static bool is_c_text(str s)
+{
+    return str_find_char(s, '\0') == STR_NPOS;
+}
+
 static bool get_mark(struct cursor *c, struct loaded_mark *m)
 {
     *m = (struct loaded_mark){0};
@@ -70,8 +75,8 @@ static bool get_mark(struct cursor *c, struct loaded_mark *m)
         int64_t from = cursor_varint(c), to = cursor_varint(c);
         VEC_PUSH(&m->mark.holes, (struct range){from, to});
     }
-    if (cursor_ok(c) && m->key.len > 0 && str_find_char(m->key, '\0') == STR_NPOS &&
-        source_mark_is_sound(&m->mark))
+    if (cursor_ok(c) && m->key.len > 0 && is_c_text(m->key) && is_c_text(m->name) &&
+        is_c_text(m->yaml_key) && source_mark_is_sound(&m->mark))
         return true;
     source_mark_deinit(&m->mark);
     return false;
