@@ -185,8 +185,9 @@ static struct ingester *start(const struct ingester_config *config, struct store
     struct limits_set *set = limits_set_new(&defaults);
     struct ingester *ing;
     struct error err = {0};
-    must(ingester_new(&(struct ingester_options){config, set, store}, &ing, &err), &err,
-         "ingester");
+    must(ingester_new(&(struct ingester_options){.config = config, .limits = set, .store = store},
+                      &ing, &err),
+         &err, "ingester");
     return ing;
 }
 

@@ -150,8 +150,6 @@ static void answer_starting(void *arg, struct http_request *r)
 static void wire(struct server *s)
 {
     s->store_source = store_source_new(s->store);
-    struct distributor_config d = {.limits = s->limits, .auth_enabled = s->config.auth_enabled};
-    s->distributor = distributor_new(&d);
     int rc = distributor_add_ingester(s->distributor, "ingester-0", "127.0.0.1",
                                       ingester_sink(s->ingester));
     ASSERT(rc == 0); /* the ring is empty */
@@ -173,12 +171,24 @@ static void wire(struct server *s)
     querier_routes(s->querier, s->http);
 }
 
-/* Replaying reads the disk for a while: on a worker. */
+static void on_numbered(void *arg, str tenant, str source_id, uint64_t seq)
+{
+    struct server *s = arg;
+    distributor_remember(s->distributor, tenant, source_id, seq);
+}
+
+/* Replaying reads the disk for a while: on a worker.  The distributor is there before, to be told
+ * what the log knows of numbered pushes. */
 static void start_ingester(void *arg)
 {
     struct server *s = arg;
-    struct ingester_options o = {
-        .config = &s->config.ingester, .limits = s->limits, .store = s->store};
+    struct distributor_config d = {.limits = s->limits, .auth_enabled = s->config.auth_enabled};
+    s->distributor = distributor_new(&d);
+    struct ingester_options o = {.config = &s->config.ingester,
+                                 .limits = s->limits,
+                                 .store = s->store,
+                                 .on_numbered = on_numbered,
+                                 .arg = s};
     s->start_code = ingester_new(&o, &s->ingester, &s->start_error);
 }
 

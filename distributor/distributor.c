@@ -308,6 +308,12 @@ static bool begin_numbered(struct push_job *job, const struct push_input *in, st
     return verdict == SOURCE_NEW;
 }
 
+void distributor_remember(struct distributor *d, str tenant, str source_id, uint64_t seq)
+{
+    if (source_id.len <= SOURCE_ID_LEN_MAX && seq != 0)
+        source_remember(d->sources, tenant, source_id, seq);
+}
+
 void distributor_push(struct distributor *d, str tenant, const struct push_input *in,
                       void (*answer)(void *arg, int http, const struct error *err), void *arg)
 {

@@ -33,6 +33,9 @@ struct ring *distributor_ring(struct distributor *d);
 
 void distributor_routes(struct distributor *d, struct http_server *server);
 
+/* A numbered push that the log held at the start: should it come again, it is dropped. */
+void distributor_remember(struct distributor *d, str tenant, str source_id, uint64_t seq);
+
 /* The same without HTTP: answer() is called once, on any thread, perhaps before this returns.
  * http: 204, or the status of the error whose text is in err.  The input must live until then. */
 void distributor_push(struct distributor *d, str tenant, const struct push_input *in,

@@ -124,3 +124,10 @@ void source_done(struct source_table *t, str tenant, str id, uint64_t seq, bool 
     }
     pthread_mutex_unlock(&t->lock);
 }
+
+void source_remember(struct source_table *t, str tenant, str id, uint64_t seq)
+{
+    uint64_t gap;
+    if (source_begin(t, tenant, id, seq, &gap) == SOURCE_NEW)
+        source_done(t, tenant, id, seq, true);
+}

@@ -3,7 +3,7 @@
  * A sender names itself and counts: X-Loge-Source: <id>, X-Loge-Sequence: 1, 2, 3, ...  For each
  * (tenant, id) the table keeps the highest number seen and which of the 64 below it were stored.
  * A number that is stored already is answered 204 and dropped; a number that is skipped is a gap.
- * Bounded; kept in memory only, so the first push after a restart is always taken.  Any thread. */
+ * Bounded; kept in memory, and told again at a start what the log holds.  Any thread. */
 #pragma once
 #include <stdint.h>
 
@@ -27,3 +27,5 @@ enum source_verdict source_begin(struct source_table *t, str tenant, str id, uin
                                  uint64_t *ret_gap);
 /* Ends what SOURCE_NEW began. */
 void source_done(struct source_table *t, str tenant, str id, uint64_t seq, bool is_stored);
+/* This number was stored before the start. */
+void source_remember(struct source_table *t, str tenant, str id, uint64_t seq);

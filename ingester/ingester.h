@@ -24,6 +24,10 @@ struct ingester_options {
     const struct ingester_config *config; /* kept, not copied; wal.dir is set */
     const struct limits_set *limits;      /* kept */
     struct store *store;                  /* kept; closed by the caller after ingester_stop() */
+    /* Told during the replay of each numbered push (push_sink.h) that the log still holds, in its
+     * order; may be NULL. */
+    void (*on_numbered)(void *arg, str tenant, str source_id, uint64_t seq);
+    void *arg;
 };
 
 /* Replays the log, which may take a while, and begins to take pushes. */

@@ -240,12 +240,19 @@ static void push_fail(struct push *p, int code, const char *text)
     push_finish(p, code);
 }
 
+/* A push that was refused in part and is to be tried again is not known by its number. */
+static bool is_final(const struct push *p)
+{
+    int http = p->code == 0 ? 204 : error_http(&p->err);
+    return http < 500 && http != 429;
+}
+
 static int push_log(struct push *p, size_t n, uint64_t *ret_pos)
 {
     struct buf list;
     buf_init(&list, LIST_BYTES_MAX);
     str body;
-    int code = record_put_batch(&list, p->batch, p->streams, n, &body);
+    int code = record_put_batch(&list, p->batch, p->streams, n, is_final(p), &body);
     if (code == 0)
         code = wal_append(p->ing->wal, WAL_RECORD_BATCH, (str[]){buf_str(&list), body}, 2, ret_pos);
     buf_deinit(&list);

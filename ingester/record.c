@@ -7,11 +7,12 @@
 #include "chunks/sets.h"
 #include "proto/snappy.h"
 
-#define BATCH_VERSION 1
-#define MARKS_VERSION 1
-#define MARK_BYTES    28
-#define SETS_LOOK     8  /* newest sets an entry's is compared with, to be named and not repeated */
-#define ENTRY_MAX     30 /* bytes of an entry's four varints without a set */
+#define BATCH_VERSION  1
+#define BATCH_NUMBERED 2 /* the version of those that hold the number of their push */
+#define MARKS_VERSION  1
+#define MARK_BYTES     28
+#define SETS_LOOK      8 /* newest sets an entry's is compared with, to be named and not repeated */
+#define ENTRY_MAX      30 /* bytes of an entry's four varints without a set */
 
 enum body_coding { BODY_PLAIN, BODY_LZ4, BODY_SNAPPY };
 
@@ -117,13 +118,19 @@ static int put_lines(struct buf *out, const struct push_stream *streams, size_t 
     return code;
 }
 
+static bool put_number(struct buf *out, str source_id, uint64_t seq)
+{
+    return buf_put_lenstr(out, source_id) && buf_put_uvarint(out, seq);
+}
+
 /* What begins a batch: version, coding of the body, two unused bytes, length of the decoded body,
  * length of the list. */
 #define BATCH_HEADER_BYTES 12
 
 int record_put_batch(struct buf *out, const struct push_batch *batch,
-                     const struct push_stream *streams, size_t n, str *ret_body)
+                     const struct push_stream *streams, size_t n, bool with_number, str *ret_body)
 {
+    bool is_numbered = with_number && batch->source_id.len > 0;
     bool keep = can_keep_raw(batch, streams, n);
     enum body_coding coding = BODY_SNAPPY;
     uint32_t plain_len = (uint32_t)batch->plain.len;
@@ -131,12 +138,15 @@ int record_put_batch(struct buf *out, const struct push_batch *batch,
     if (!buf_reserve(out, BATCH_HEADER_BYTES))
         return E_NO_MEMORY;
     out->len += BATCH_HEADER_BYTES;
-    if (!buf_put_lenstr(out, batch->tenant) || !put_streams(&w, streams, n))
+    if (!buf_put_lenstr(out, batch->tenant) ||
+        (is_numbered && !put_number(out, batch->source_id, batch->source_seq)) ||
+        !put_streams(&w, streams, n))
         return E_NO_MEMORY;
     uint32_t list_len = (uint32_t)(out->len - BATCH_HEADER_BYTES);
     *ret_body = keep ? batch->raw : STR_EMPTY;
     int code = keep ? 0 : put_lines(out, streams, n, &coding, &plain_len);
-    const unsigned char head[4] = {BATCH_VERSION, (unsigned char)coding, 0, 0};
+    const unsigned char head[4] = {is_numbered ? BATCH_NUMBERED : BATCH_VERSION,
+                                   (unsigned char)coding, 0, 0};
     memcpy(out->ptr, head, sizeof head);
     memcpy(out->ptr + 4, &plain_len, sizeof plain_len);
     memcpy(out->ptr + 8, &list_len, sizeof list_len);
@@ -214,7 +224,7 @@ int record_get_batch(str payload, struct arena *a, struct buf *plain, struct pus
     cursor_u16(&c);
     uint32_t plain_len = cursor_u32(&c), list_len = cursor_u32(&c);
     struct batch_reader r = {.c = cursor_make(cursor_bytes(&c, list_len)), .a = a};
-    if (!cursor_ok(&c) || version != BATCH_VERSION)
+    if (!cursor_ok(&c) || (version != BATCH_VERSION && version != BATCH_NUMBERED))
         return E_CORRUPT;
     buf_reset(plain);
     int code = get_body(coding, cursor_bytes(&c, cursor_left(&c)), plain_len, plain);
@@ -222,6 +232,10 @@ int record_get_batch(str payload, struct arena *a, struct buf *plain, struct pus
         return code;
     r.plain = buf_str(plain);
     *ret = (struct push_batch){.tenant = cursor_lenstr(&r.c)};
+    if (version == BATCH_NUMBERED) {
+        ret->source_id = cursor_lenstr(&r.c);
+        ret->source_seq = cursor_uvarint(&r.c);
+    }
     uint64_t n = cursor_uvarint(&r.c);
     if (!cursor_ok(&r.c) || n > cursor_left(&r.c))
         return E_CORRUPT;

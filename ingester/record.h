@@ -14,11 +14,12 @@
 
 /* Writes a batch: first the list of entries into `out`, then *ret_body, which is either a view of
  * batch->raw or lies in `out` too (then it is empty).  `streams` are those of the batch, without
- * what was refused.  E_NO_MEMORY, E_TOO_LARGE. */
+ * what was refused.  with_number: the sender's number too, if it has one.  E_NO_MEMORY,
+ * E_TOO_LARGE. */
 int record_put_batch(struct buf *out, const struct push_batch *batch,
-                     const struct push_stream *streams, size_t n, str *ret_body);
-/* Reads a batch.  Lines lie in `plain` (reset first), labels and metadata in `payload`, arrays in
- * `a`; ret->raw is empty.  E_CORRUPT, E_NO_MEMORY. */
+                     const struct push_stream *streams, size_t n, bool with_number, str *ret_body);
+/* Reads a batch.  Lines lie in `plain` (reset first), labels, metadata and the sender's name in
+ * `payload`, arrays in `a`; ret->raw is empty.  E_CORRUPT, E_NO_MEMORY. */
 int record_get_batch(str payload, struct arena *a, struct buf *plain, struct push_batch *ret);
 
 /* A place in the log as one stream sees it: a record, and how many of the stream's entries in that

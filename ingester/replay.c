@@ -106,6 +106,8 @@ static int on_batch(void *arg, uint64_t pos, enum wal_record_type type, str payl
         r->bad_records++;
         return 0;
     }
+    if (batch.source_id.len > 0 && ing->o.on_numbered != NULL)
+        ing->o.on_numbered(ing->o.arg, batch.tenant, batch.source_id, batch.source_seq);
     struct push_stream *left = ARENA_ARRAY(&r->arena, struct push_stream, batch.n_streams);
     uint32_t *skipped = ARENA_ARRAY(&r->arena, uint32_t, batch.n_streams);
     size_t n = 0;

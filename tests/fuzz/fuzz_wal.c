@@ -21,10 +21,12 @@ static void try_batch(str payload, struct arena *a)
     struct push_batch batch, copy;
     str body;
     if (record_get_batch(payload, a, &plain, &batch) == 0 &&
-        record_put_batch(&out, &batch, batch.streams, batch.n_streams, &body) == 0) {
+        record_put_batch(&out, &batch, batch.streams, batch.n_streams, true, &body) == 0) {
         ASSERT(body.len == 0);
         ASSERT(record_get_batch(buf_str(&out), a, &again, &copy) == 0);
         ASSERT(copy.n_streams == batch.n_streams && str_eq(copy.tenant, batch.tenant));
+        ASSERT(str_eq(copy.source_id, batch.source_id));
+        ASSERT(batch.source_id.len == 0 || copy.source_seq == batch.source_seq);
         for (size_t i = 0; i < batch.n_streams; i++) {
             ASSERT(labels_eq(&copy.streams[i].labels, &batch.streams[i].labels));
             ASSERT(copy.streams[i].n_entries == batch.streams[i].n_entries);

@@ -59,6 +59,25 @@ class Log(Folder):
         loge.kill()
         return loge
 
+    def test_a_numbered_push_is_known_after_a_kill(self):
+        loge = Loge(folder=self.folder).start()
+
+        def send(server, seq, line):
+            return server.push_raw({"streams": [{"stream": {"job": "f"}, "values": [
+                [str(NOW - 600 * S + seq), f"{seq} {line}"]]}]},
+                {"X-Loge-Source": "host-1", "X-Loge-Sequence": str(seq)})[0]
+        self.assertEqual([send(loge, seq, "x") for seq in (1, 2)], [204, 204])
+        loge.kill()
+        again = restart(loge)
+        # The answer to the second was lost: it comes again, in other words so that it is told apart.
+        self.assertEqual(send(again, 2, "again"), 204)
+        self.assertEqual(send(again, 5, "x"), 204)
+        self.assertEqual(again.metric("loge_source_duplicates_total"), 1)
+        self.assertEqual(again.metric("loge_source_gaps_total"), 2)
+        self.assertEqual([line for _, line in again.lines('{job="f"}', NOW - 900 * S, NOW + S)],
+                         ["1 x", "2 x", "5 x"])
+        again.stop()
+
     def test_a_flipped_byte_costs_one_record(self):
         loge = self.fill()
         path = self.wal_files()[-1]

@@ -21,7 +21,15 @@ struct fixture {
     struct limits_set *set;
     struct store *store;
     struct ingester *ing;
+    struct buf numbered; /* "source number;" of each numbered push that a replay told of */
 };
+
+static inline void fixture_numbered(void *arg, str tenant, str source_id, uint64_t seq)
+{
+    struct fixture *f = arg;
+    cr_assert(str_eq_c(tenant, "fake"));
+    buf_printf(&f->numbered, "%.*s %llu;", STR_ARG(source_id), (unsigned long long)seq);
+}
 
 static inline void fixture_open(struct fixture *f)
 {
@@ -29,7 +37,12 @@ static inline void fixture_open(struct fixture *f)
     cr_assert_eq(store_open(&(struct store_config){.dir = f->tables_dir, .map_bytes = 4 << 20},
                             &f->store, &err),
                  0, "%s", err.text);
-    struct ingester_options o = {&f->config, f->set, f->store};
+    struct ingester_options o = {.config = &f->config,
+                                 .limits = f->set,
+                                 .store = f->store,
+                                 .on_numbered = fixture_numbered,
+                                 .arg = f};
+    buf_reset(&f->numbered);
     cr_assert_eq(ingester_new(&o, &f->ing, &err), 0, "%s", err.text);
 }
 
@@ -53,6 +66,7 @@ static inline void fixture_init(struct fixture *f)
     snprintf(f->wal_dir, sizeof f->wal_dir, "%s/wal", f->dir);
     snprintf(f->tables_dir, sizeof f->tables_dir, "%s/tables", f->dir);
     arena_init(&f->arena, (size_t)256 << 20);
+    buf_init(&f->numbered, 1 << 20);
     config_defaults(ingester_config_table, &f->config, &f->arena);
     f->config.wal.dir = f->wal_dir;
     f->set = limits_set_new(&f->limits); /* all zero: no limits */
@@ -62,6 +76,7 @@ static inline void fixture_deinit(struct fixture *f)
 {
     cr_assert(temp_dir_remove(f->dir));
     limits_set_free(f->set);
+    buf_deinit(&f->numbered);
     arena_deinit(&f->arena);
 }
 

@@ -142,6 +142,43 @@ Test(ingester_push, refuses_streams_and_rates_over_the_limit_in_lokis_words)
     fixture_close(&f);
 }
 
+static int push_numbered(const char *source, uint64_t seq, size_t n_streams, int64_t ts_ns)
+{
+    const struct entry e = {ts_ns, STR("line"), LABELS_EMPTY};
+    struct push_stream s[] = {{.entries = &e, .n_entries = 1}, {.entries = &e, .n_entries = 1}};
+    cr_assert_eq(labels_parse(STR(A), &f.arena, &s[0].labels, NULL), 0);
+    cr_assert_eq(labels_parse(STR(B), &f.arena, &s[1].labels, NULL), 0);
+    for (size_t i = 0; i < n_streams; i++)
+        s[i].hash = labels_hash(&s[i].labels);
+    struct push_batch batch = {.tenant = STR("fake"),
+                               .streams = s,
+                               .n_streams = n_streams,
+                               .source_id = str_c(source),
+                               .source_seq = seq};
+    return push_batch_and_wait(&f, &batch).http;
+}
+
+Test(ingester_push, numbers_of_pushes_come_back_unless_they_are_to_come_again)
+{
+    f.limits.max_global_streams_per_user = 1;
+    fixture_open(&f);
+    cr_assert_eq(push_numbered("h-1", 7, 1, 1), 0);
+    cr_assert_eq(push_numbered("h-1", 8, 2, 2), 429, "one of two streams is stored");
+    cr_assert_eq(push_numbered("", 0, 1, 3), 0);
+    cr_assert_eq(push_numbered("h-2", UINT64_MAX, 1, 4), 0);
+    cr_assert_eq(f.numbered.len, 0);
+    for (int round = 0; round < 2; round++) {
+        fixture_reopen(&f);
+        cr_assert_str_eq(buf_c(&f.numbered), "h-1 7;h-2 18446744073709551615;");
+        struct found found;
+        found_init(&found);
+        find_in_memory(&f, &found);
+        cr_assert_eq(found.total, 4);
+        found_deinit(&found);
+    }
+    fixture_close(&f);
+}
+
 Test(ingester_flush, chunks_lie_in_the_tables_of_their_days)
 {
     fixture_open(&f);
