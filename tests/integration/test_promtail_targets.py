@@ -98,9 +98,8 @@ class Targets(unittest.TestCase):
   syslog: {listen_address: '${DIR}/log.sock', listen_protocol: unix, syslog_format: rfc3164, labels: {job: unix}}
 """)
         path = p.folder + "/log.sock"
-        lib.wait_until(lambda: os.path.exists(path), 10, path)
         with socket.socket(socket.AF_UNIX) as s:
-            s.connect(path)
+            lib.wait_until(lambda: s.connect_ex(path) == 0, 10, path)
             s.sendall(b"<34>Oct 11 22:14:15 box su[1]: one\n<34>Oct 11 22:14:15 box su[1]: two\n")
         self.expect('{job="unix"}', ["one", "two"])
         p.stop()
