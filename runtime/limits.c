@@ -67,7 +67,7 @@ const struct config_key limits_table[] = {
      "validation.minimum-labels-number", "labels each stream must have, at least"},
 
     {"max_query_length", CONFIG_DURATION, AT(max_query_length_ns), "30d1h",
-     "store.max-query-length", "longest time range of a query, 0 for no limit"},
+     "store.max-query-length", "longest time range and [range] of a query, 0 for no limit"},
     {"max_query_lookback", CONFIG_DURATION, AT(max_query_lookback_ns), "0s",
      "querier.max-query-lookback", "how far back a query sees, 0 for no limit"},
     {"max_query_range", CONFIG_DURATION, AT(max_query_range_ns), "0s", "querier.max-query-range",

@@ -46,6 +46,41 @@ static int check_range(const struct log_range *r, int64_t max, struct error *err
     return rc;
 }
 
+/* True if Loki's frontend cuts the ranges of this instant query into hours, so none is long. */
+static bool is_cut_by_range(const struct expr *e)
+{
+    switch (e->kind) {
+    case EXPR_RANGE_AGG:
+        switch (e->range_agg.op) {
+        case RANGE_COUNT_OVER_TIME:
+        case RANGE_RATE:
+        case RANGE_BYTES_OVER_TIME:
+        case RANGE_BYTES_RATE:
+        case RANGE_SUM_OVER_TIME:
+        case RANGE_MIN_OVER_TIME:
+        case RANGE_MAX_OVER_TIME:
+            return true;
+        default:
+            return false;
+        }
+    case EXPR_VECTOR_AGG:
+        switch (e->vector_agg.op) {
+        case VECTOR_STDDEV:
+        case VECTOR_STDVAR:
+        case VECTOR_BOTTOMK:
+            return false;
+        default:
+            return is_cut_by_range(e->vector_agg.inner);
+        }
+    case EXPR_LABEL_REPLACE:
+        return is_cut_by_range(e->label_replace.inner);
+    case EXPR_BINARY:
+        return is_cut_by_range(e->binary.left) && is_cut_by_range(e->binary.right);
+    default:
+        return e->kind == EXPR_LITERAL;
+    }
+}
+
 static int too_many_bytes(uint64_t bytes, uint64_t max, struct error *err)
 {
     struct buf text;
@@ -194,6 +229,8 @@ static int scan_leaf(struct engine_query *q, struct leaf *leaf, struct error *er
     if (leaf->expr->kind == EXPR_RANGE_AGG) {
         const struct log_range *r = &leaf->expr->range_agg.range;
         int rc = check_range(r, q->params.limits.range_ns_max, err);
+        if (rc == 0 && !(q->params.is_instant && is_cut_by_range(q->expr)))
+            rc = engine_check_length(-1, r->range_ns, q->params.limits.length_ns_max, err);
         if (rc != 0)
             return rc;
         int64_t first = q->start_ns - r->offset_ns;

@@ -26,7 +26,7 @@ struct engine_limits {
     size_t entries_max;        /* a log query may ask for: max_entries_limit_per_query */
     size_t streams_max;        /* a selector may meet */
     uint64_t read_bytes_max;   /* line bytes that one query may look at: max_bytes_read */
-    int64_t length_ns_max;     /* end - start: max_query_length */
+    int64_t length_ns_max;     /* end - start, and a [range]: max_query_length */
     int64_t range_ns_max;      /* of a [range]: max_query_range */
     uint64_t memory_bytes_max; /* for partial results; default 2 GiB when 0 */
     uint64_t answer_bytes_max; /* lines of a log query's answer with their labels */

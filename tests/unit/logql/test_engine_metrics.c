@@ -222,6 +222,31 @@ Test(logql_engine_metrics, too_many_series_are_refused)
                  "[interval] value exceeds limit: [1h] > [1m]");
 }
 
+Test(logql_engine_metrics, a_range_longer_than_a_query_may_be_is_refused_unless_it_is_cut)
+{
+    static const char too_long[] =
+        "the query time range exceeds the limit (query length: 1h0m0.000000001s, limit: 10m)";
+    static const char *const CUT[] = {
+        "sum(count_over_time({app=\"none\"}[1h]))",
+        "2 * max by (app) (max_over_time({app=\"none\"} | unwrap v [1h])) > 1",
+        "label_replace(rate({app=\"none\"}[1h]), \"a\", \"b\", \"app\", \".*\")",
+    };
+    static const char *const WHOLE[] = {
+        "first_over_time({app=\"none\"} | unwrap v [1h])",
+        "bottomk(1, count_over_time({app=\"none\"}[1h]))",
+        "count_over_time({app=\"none\"}[1h]) / stddev_over_time({app=\"none\"} | unwrap v [1h])",
+    };
+    params.limits.length_ns_max = 600 * S;
+    params.end_ns = params.start_ns + 60 * S;
+    expect_error(CUT[0], &params, 400, too_long); /* cut by its steps alone */
+    params.end_ns = params.start_ns;
+    params.is_instant = true;
+    for (size_t i = 0; i < 3; i++) {
+        expect_answer(CUT[i], &params, "");
+        expect_error(WHOLE[i], &params, 400, too_long);
+    }
+}
+
 Test(logql_engine_metrics, features_that_are_switched_off_say_so)
 {
     expect_error("approx_topk(2, sum by (app) (count_over_time({app=~\".+\"}[1m])))", &params, 500,
