@@ -121,6 +121,40 @@ static std::vector<named_group> find_named_groups(const std::string &p)
     return found;
 }
 
+static bool is_go_name(const std::string &name)
+{
+    for (unsigned char c : name)
+        if (!(c == '_' || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z')))
+            return false;
+    return !name.empty();
+}
+
+// Where RE2 takes what Go refuses: \C (one byte), and names of groups in other letters.
+static bool find_foreign(const std::string &p, const char **ret_error, std::string *ret_argument)
+{
+    for (size_t i = 0; i + 1 < p.size(); i++) {
+        if (p[i] == '[') {
+            i = class_end(p, i) - 1;
+        } else if (p.compare(i, 2, "\\Q") == 0) {
+            size_t end = p.find("\\E", i);
+            i = end == std::string::npos ? p.size() : end + 1;
+        } else if (p.compare(i, 2, "\\C") == 0) {
+            *ret_error = "invalid escape sequence";
+            *ret_argument = "\\C";
+            return true;
+        } else if (p[i] == '\\') {
+            i++;
+        }
+    }
+    for (const named_group &g : find_named_groups(p))
+        if (!is_go_name(g.name)) {
+            *ret_error = "invalid named capture";
+            *ret_argument = p.substr(g.from, g.to - g.from);
+            return true;
+        }
+    return false;
+}
+
 // Stands between the name of a group and a number where the name comes again, so that RE2 sees no
 // name twice.
 static const char again[] = "__again__";
@@ -165,6 +199,12 @@ extern "C" int regex_compile(str pattern, unsigned flags, struct regex **ret, st
             return error_set(err, E_PARSE, "error parsing regexp: %s: ``", go_error(code));
         return error_set(err, E_PARSE, "error parsing regexp: %s: `%s`", go_error(code),
                          arg.c_str());
+    }
+    const char *why;
+    std::string part;
+    if (find_foreign(given, &why, &part)) {
+        delete re;
+        return error_set(err, E_PARSE, "error parsing regexp: %s: `%s`", why, part.c_str());
     }
     re->names.resize((size_t)re->re.NumberOfCapturingGroups() + 1);
     for (const auto &named : re->re.CapturingGroupNames())

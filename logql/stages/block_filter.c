@@ -1,4 +1,5 @@
 /* logql/stages/block_filter.c - line filters over the text of whole blocks; see line_filter.h. */
+#include "base/gotext.h"
 #include "base/utf8.h"
 #include "logql/stages/line_filter.h"
 
@@ -70,7 +71,7 @@ static void mark_required(const struct line_test *t, const struct block_view *v,
     for (uint32_t i = 0; i < line_set_n_words(set); i++) {
         for (uint64_t bits = set->words[i]; bits != 0; bits &= bits - 1) {
             uint32_t bit = (uint32_t)__builtin_ctzll(bits);
-            if (line_regex_is_match(t->re, block_line(v, set->from + i * 64 + bit)))
+            if (gotext_is_match(t->re, block_line(v, set->from + i * 64 + bit)))
                 continue;
             set->words[i] &= ~(UINT64_C(1) << bit);
             n_refused++;
@@ -91,7 +92,7 @@ static void mark_lines_re(const struct line_test *t, const struct block_view *v,
     while (from < end && regex_match(t->lines_re, text, from, &hit, 1)) {
         uint32_t at = (uint32_t)(hit.ptr - v->text);
         uint32_t line = line_of(&w, at);
-        if (line_regex_is_match(t->re, block_line(v, line)))
+        if (gotext_is_match(t->re, block_line(v, line)))
             line_set_add(set, line);
         from = v->line_at[line + 1];
     }
@@ -122,7 +123,7 @@ static struct skipper_range on_skipper_hit(void *arg, size_t at)
     if (w->base + at < v->line_at[w->lines.line])
         w->lines.line = w->first; /* backward */
     uint32_t line = line_of(&w->lines, (uint32_t)(w->base + at));
-    if (line_regex_is_match(w->t->re, block_line(v, line)))
+    if (gotext_is_match(w->t->re, block_line(v, line)))
         line_set_add(w->set, line);
     return (struct skipper_range){v->line_at[line] - w->base, v->line_at[line + 1] - w->base};
 }
@@ -164,7 +165,7 @@ static void mark_regex(const struct line_test *t, const struct block_view *v, st
         mark_skipper(t, v, set);
     else if (t->n_required > 0)
         mark_required(t, v, set);
-    else if (t->lines_re != NULL && line_is_utf8(text))
+    else if (t->lines_re != NULL && gotext_is_plain(text))
         mark_lines_re(t, v, set);
     else
         mark_one_by_one(t, v, set->from, set->to, set);

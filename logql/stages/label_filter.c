@@ -6,7 +6,7 @@
 #include "base/bytesize.h"
 #include "base/duration.h"
 #include "base/gofmt.h"
-#include "base/regex.h"
+#include "base/gotext.h"
 #include "logql/stages/ip.h"
 #include "logql/stages/line_filter.h"
 #include "logql/stages/regex_shape.h"
@@ -224,11 +224,11 @@ static bool compare_label(const struct label_filter *f, uint32_t id, struct stag
 static bool match_regex(const struct filter_node *node, struct known_value *known, str value)
 {
     if (value.len > KNOWN_VALUE_SIZE)
-        return line_regex_is_match(node->re, value);
+        return gotext_is_match(node->re, value);
     struct known_value *k = &known[names_hash(value) % KNOWN_VALUES];
     if (k->len_plus_1 == value.len + 1 && str_eq(str_make(k->bytes, value.len), value))
         return k->is_match;
-    k->is_match = line_regex_is_match(node->re, value);
+    k->is_match = gotext_is_match(node->re, value);
     k->len_plus_1 = (uint8_t)(value.len + 1);
     if (value.len > 0)
         memcpy(k->bytes, value.ptr, value.len);

@@ -1,8 +1,8 @@
 #include "logql/stages/line_filter.h"
 
 #include "base/goquote.h"
+#include "base/gotext.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "logql/stages/stage.h"
 
 static int compile_needle(str text, bool is_caseless, struct arena *a, struct line_test *t)
@@ -147,55 +147,6 @@ void line_matcher_release(struct line_matcher *m)
     m->n = 0;
 }
 
-bool line_is_utf8(str text)
-{
-    uint64_t high = 0, word;
-    size_t i = 0;
-    for (; i + 8 <= text.len; i += 8) {
-        memcpy(&word, text.ptr + i, 8);
-        high |= word;
-    }
-    for (; i < text.len; i++)
-        high |= (unsigned char)text.ptr[i];
-    return (high & 0x8080808080808080u) == 0 || str_is_utf8(text);
-}
-
-void line_as_go_sees_it(str line, struct buf *b)
-{
-    uint32_t rune;
-    for (size_t n; line.len > 0; line = str_from(line, n)) {
-        n = utf8_decode(line, &rune);
-        utf8_append(b, rune);
-    }
-}
-
-size_t line_offset(str line, size_t offset_as_go_sees_it)
-{
-    size_t at = 0, seen = 0;
-    while (seen < offset_as_go_sees_it && at < line.len) {
-        uint32_t rune;
-        char ignored[UTF8_MAX];
-        at += utf8_decode(str_from(line, at), &rune);
-        seen += utf8_encode(ignored, rune);
-    }
-    return at;
-}
-
-/* To Go a byte that is not UTF-8 is the character U+FFFD, to RE2 it is none. */
-bool line_regex_is_match(const struct regex *re, str line)
-{
-    if (regex_is_match(re, line))
-        return true;
-    if (line_is_utf8(line))
-        return false;
-    struct buf as_go_sees_it;
-    buf_init(&as_go_sees_it, BUF_NO_LIMIT);
-    line_as_go_sees_it(line, &as_go_sees_it);
-    bool is_match = regex_is_match(re, buf_str(&as_go_sees_it));
-    buf_deinit(&as_go_sees_it);
-    return is_match;
-}
-
 static bool test_passes(const struct line_test *t, str line)
 {
     switch (t->kind) {
@@ -209,7 +160,7 @@ static bool test_passes(const struct line_test *t, str line)
                 return true;
         return false;
     case LINE_FILTER_REGEX:
-        return has_required(t, line) && line_regex_is_match(t->re, line);
+        return has_required(t, line) && gotext_is_match(t->re, line);
     case LINE_FILTER_PATTERN:
         return pattern_test(&t->pattern, line);
     case LINE_FILTER_IP:

@@ -55,14 +55,6 @@ void line_matcher_release(struct line_matcher *m);
 
 bool line_matcher_passes(const struct line_matcher *m, str line);
 
-/* As Go's regexp would say of bytes that may not be UTF-8. */
-bool line_regex_is_match(const struct regex *re, str line);
-/* The line as Go's regexp sees it, malformed bytes made U+FFFD, in `b`; and what a place in that
- * text is in the line. */
-void line_as_go_sees_it(str line, struct buf *b);
-size_t line_offset(str line, size_t offset_as_go_sees_it);
-bool line_is_utf8(str text);
-
 /* How it is done, for explain: substring "ab"; regex behind substring "took 2", skipper none; ...
  */
 void line_matcher_print_how(const struct line_matcher *m, struct buf *out);

@@ -1,5 +1,5 @@
 /* logql/stages/regexp.c - | regexp "(?P<name>re)": named groups become labels. */
-#include "base/regex.h"
+#include "base/gotext.h"
 #include "logql/stages/label_key.h"
 #include "logql/stages/line_filter.h"
 #include "logql/stages/stage.h"
@@ -89,37 +89,11 @@ static void regexp_local_free(void *local)
     mem_free(l);
 }
 
-/* Matches a line that is not UTF-8 throughout; the groups then are views of the line itself. */
-static bool match_odd(const struct regexp *st, struct regexp_local *l, str text)
-{
-    struct buf b;
-    buf_init(&b, BUF_NO_LIMIT);
-    line_as_go_sees_it(text, &b);
-    str seen = buf_str(&b);
-    bool is_match = regex_match(st->re, seen, 0, l->groups, st->n_groups + 1);
-    for (int i = 1; is_match && i <= st->n_groups; i++) {
-        str g = l->groups[i];
-        if (g.ptr == NULL)
-            continue;
-        size_t from = line_offset(text, (size_t)(g.ptr - seen.ptr));
-        l->groups[i] = str_sub(text, from, line_offset(text, (size_t)(g.ptr - seen.ptr) + g.len));
-    }
-    buf_deinit(&b);
-    return is_match;
-}
-
-static bool match(const struct regexp *st, struct regexp_local *l, str text)
-{
-    if (!line_is_utf8(text))
-        return match_odd(st, l, text);
-    return regex_match(st->re, text, 0, l->groups, st->n_groups + 1);
-}
-
 static bool regexp_run(const void *stage, void *local, struct stage_line *line)
 {
     const struct regexp *st = stage;
     struct regexp_local *l = local;
-    if (!match(st, l, line->text))
+    if (!gotext_match(st->re, line->text, line->arena, l->groups, st->n_groups + 1))
         return true;
     for (int i = 1; i <= st->n_groups; i++) {
         uint32_t id = label_key_target(line->labels, l->ids[i]);

@@ -24,13 +24,20 @@ static int compile_one(struct stage_build *b, const struct yaml_node *node, stru
         return error_set(err, E_PARSE, "line %d: pipeline stage must contain only one key",
                          node->line);
     str name = node->keys[0]->text;
+    const struct yaml_node *config = node->items[0];
+    if (strcmp(stage_conf_type(node->keys[0]), "string") != 0)
+        return error_set(err, E_PARSE, "line %d: pipeline stage key must be a string", node->line);
     const struct stage_ops *ops = find_stage(name);
     if (ops == NULL)
         return error_set(err, E_PARSE,
                          "line %d: invalid %.*s stage config: Unknown stage type: %.*s", node->line,
                          STR_ARG(name), STR_ARG(name));
     struct error why = {0};
-    int rc = ops->compile(b, node->items[0], ret, &why);
+    int rc = 0;
+    if (!ops->takes_any && config->kind != YAML_MAP && !yaml_is_null(config))
+        rc = error_set(&why, E_PARSE, "'' expected a map, got '%s'", stage_conf_type(config));
+    else
+        rc = ops->compile(b, config, ret, &why);
     if (rc != 0)
         return error_set(err, rc, "line %d: invalid %s stage config: %s", node->line, ops->name,
                          why.text);
@@ -47,7 +54,8 @@ int stage_chain_compile(struct stage_build *b, const struct yaml_node *list,
     if (list == NULL || list->kind == YAML_NULL)
         return 0;
     if (list->kind != YAML_LIST)
-        return error_set(err, E_PARSE, "line %d: pipeline_stages must be a list", list->line);
+        return error_set(err, E_PARSE, "line %d: '': source data must be an array or slice, got %s",
+                         list->line, stage_conf_type(list));
     struct stage **last = &chain->first;
     for (size_t i = 0; i < list->n; i++) {
         struct stage *s = NULL;

@@ -54,12 +54,36 @@ static bool node_is_string(const struct yaml_node *n)
     return n->is_quoted || (!yaml_bool(n, &b) && !node_float(n, &f));
 }
 
+const char *stage_conf_type(const struct yaml_node *n)
+{
+    bool b;
+    int64_t i;
+    double f;
+    if (n->kind != YAML_SCALAR)
+        return n->kind == YAML_MAP ? "map" : n->kind == YAML_LIST ? "slice" : "nil";
+    return n->is_quoted        ? "string"
+           : yaml_bool(n, &b)  ? "bool"
+           : node_int(n, &i)   ? "int"
+           : node_float(n, &f) ? "float64"
+                               : "string";
+}
+
 static int wrong_type(const struct yaml_node *n, const char *key, const char *wanted,
                       struct error *err)
 {
     return error_set(err, E_PARSE,
-                     "line %d: '%s' expected type '%s', got unconvertible value '%.*s'", n->line,
-                     key, wanted, STR_ARG(n->text));
+                     "line %d: '%s' expected type '%s', got unconvertible type '%s', value: '%.*s'",
+                     n->line, key, wanted, stage_conf_type(n), STR_ARG(n->text));
+}
+
+/* What a text of a weakly read setting could not become. */
+static int not_parsed(const struct yaml_node *n, const char *key, const char *wanted,
+                      struct error *err)
+{
+    if (strcmp(stage_conf_type(n), "string") != 0)
+        return wrong_type(n, key, wanted, err);
+    return error_set(err, E_PARSE, "line %d: cannot parse '%s' as %s: invalid syntax: \"%.*s\"",
+                     n->line, key, wanted, STR_ARG(n->text));
 }
 
 /* The text of any scalar, numbers and booleans as mapstructure spells them. */
@@ -199,7 +223,7 @@ int stage_weak_bool(const struct yaml_node *map, const char *key, bool *ret, str
     }
     if (node_is_string(n) && goparse_bool(n->text, ret) == 0)
         return 0;
-    return wrong_type(n, key, "bool", err);
+    return not_parsed(n, key, "bool", err);
 }
 
 int stage_weak_int(const struct yaml_node *map, const char *key, int64_t *ret, struct error *err)
@@ -219,7 +243,7 @@ int stage_weak_int(const struct yaml_node *map, const char *key, int64_t *ret, s
     }
     if (node_is_string(n) && goparse_int(n->text, 0, 64, ret) == 0)
         return 0;
-    return wrong_type(n, key, "int", err);
+    return not_parsed(n, key, "int", err);
 }
 
 int stage_weak_float(const struct yaml_node *map, const char *key, double *ret, struct error *err)
@@ -234,7 +258,7 @@ int stage_weak_float(const struct yaml_node *map, const char *key, double *ret, 
     }
     if (node_is_string(n) && goparse_float(n->text, ret) == 0)
         return 0;
-    return wrong_type(n, key, "float64", err);
+    return not_parsed(n, key, "float", err);
 }
 
 int stage_weak_strs(const struct yaml_node *map, const char *key, struct arena *a, str **ret,
@@ -264,7 +288,8 @@ int stage_conf_pairs(const struct yaml_node *map, struct arena *a, struct stage_
     if (is_absent(map))
         return 0;
     if (map->kind != YAML_MAP)
-        return wrong_type(map, "", "map", err);
+        return error_set(err, E_PARSE, "line %d: '' expected a map, got '%s'", map->line,
+                         stage_conf_type(map));
     struct stage_pair *items = ARENA_ARRAY(a, struct stage_pair, map->n > 0 ? map->n : 1);
     for (size_t i = 0; i < map->n; i++) {
         const struct yaml_node *key = map->keys[i], *value = map->items[i];

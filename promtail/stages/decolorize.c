@@ -54,6 +54,7 @@ static void free_stage(struct stage *base)
 }
 
 const struct stage_ops stage_ops_decolorize = {.name = "decolorize",
+                                               .takes_any = true,
                                                .compile = compile,
                                                .process = process,
                                                .free = free_stage,

@@ -80,5 +80,8 @@ static void free_stage(struct stage *base)
     mem_free(s);
 }
 
-const struct stage_ops stage_ops_docker = {
-    .name = "docker", .compile = compile, .process = process, .free = free_stage};
+const struct stage_ops stage_ops_docker = {.name = "docker",
+                                           .takes_any = true,
+                                           .compile = compile,
+                                           .process = process,
+                                           .free = free_stage};

@@ -3,10 +3,10 @@
 #include "base/bytesize.h"
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/gotext.h"
 #include "base/mem.h"
 #include "promtail/pipeline.h"
 #include "promtail/stages/all.h"
-#include "promtail/stages/clean_text.h"
 
 struct drop_stage {
     struct stage base;
@@ -148,7 +148,7 @@ static bool is_to_drop(const struct drop_stage *s, struct record *r)
     str text = r->line;
     if (s->sources != NULL && !join_sources(s, r, &text))
         return false;
-    return s->has_value ? str_eq(text, s->value) : clean_text_is_match(s->re, text, r->arena);
+    return s->has_value ? str_eq(text, s->value) : gotext_is_match(s->re, text);
 }
 
 static bool process(struct stage *base, struct record *r)

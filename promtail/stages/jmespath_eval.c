@@ -14,6 +14,12 @@ tree jmes_fail(struct jmes_run *run)
     return &jmes_null;
 }
 
+tree jmes_exhaust(struct jmes_run *run)
+{
+    run->is_exhausted = true;
+    return jmes_fail(run);
+}
+
 tree jmes_bool(bool b)
 {
     return b ? &yes : &no;
@@ -99,14 +105,35 @@ static tree eval_slice(struct jmes_run *run, const struct jmes_slice *s, tree v)
     return out;
 }
 
+/* What go-jmespath's filters, flattenings and .* work on: a failure there counts as null. */
+static tree eval_forgiven(struct jmes_run *run, const struct jmespath *e, tree v)
+{
+    tree left = jmes_eval(run, e, v);
+    run->failed = run->is_exhausted;
+    return left;
+}
+
+/* go-jmespath runs .* on as many nulls first as there are values; most expressions make null of
+ * them, which is left out. */
+static void project_nulls(struct jmes_run *run, const struct jmespath *e, size_t n,
+                          struct json_tree *out)
+{
+    tree item = n > 0 ? jmes_eval(run, e, &jmes_null) : &jmes_null;
+    for (size_t i = 0; i < n && item->type != JSON_VALUE_NULL; i++)
+        out->items[out->n++] = item;
+}
+
 /* `e->right` on each item (that meets the condition); nulls are left out. */
 static tree eval_projection(struct jmes_run *run, const struct jmespath *e, tree v)
 {
-    tree left = jmes_eval(run, e->left, v);
-    enum json_type wanted = e->kind == JMES_N_PROJECT_VALUES ? JSON_VALUE_OBJECT : JSON_VALUE_ARRAY;
-    if (run->failed || left->type != wanted)
+    bool is_values = e->kind == JMES_N_PROJECT_VALUES;
+    tree left =
+        e->kind == JMES_N_PROJECT ? jmes_eval(run, e->left, v) : eval_forgiven(run, e->left, v);
+    if (run->failed || left->type != (is_values ? JSON_VALUE_OBJECT : JSON_VALUE_ARRAY))
         return &jmes_null;
-    struct json_tree *out = jmes_array(run, left->n);
+    struct json_tree *out = jmes_array(run, is_values ? 2 * left->n : left->n);
+    if (is_values)
+        project_nulls(run, e->right, left->n, out);
     for (size_t i = 0; i < left->n && !run->failed; i++) {
         if (e->third != NULL && jmes_is_false(jmes_eval(run, e->third, left->items[i])))
             continue;
@@ -119,14 +146,14 @@ static tree eval_projection(struct jmes_run *run, const struct jmespath *e, tree
 
 static tree eval_flatten(struct jmes_run *run, const struct jmespath *e, tree v)
 {
-    tree left = jmes_eval(run, e->left, v);
+    tree left = eval_forgiven(run, e->left, v);
     if (run->failed || left->type != JSON_VALUE_ARRAY)
         return &jmes_null;
     size_t n = 0;
     for (size_t i = 0; i < left->n; i++)
         n += left->items[i]->type == JSON_VALUE_ARRAY ? left->items[i]->n : 1;
     if (n > JMESPATH_STEPS_MAX)
-        return jmes_fail(run);
+        return jmes_exhaust(run);
     struct json_tree *out = jmes_array(run, n);
     for (size_t i = 0; i < left->n; i++) {
         tree item = left->items[i];
@@ -245,7 +272,7 @@ tree jmes_eval(struct jmes_run *run, const struct jmespath *e, tree v)
     /* A parse tree is as deep as twice its limit: to the right by nesting, to the left by length;
      * functions that call expressions add to it. */
     if (run->depth >= 4 * JMESPATH_DEPTH_MAX || run->steps >= JMESPATH_STEPS_MAX)
-        return jmes_fail(run);
+        return jmes_exhaust(run);
     run->depth++;
     run->steps++;
     tree result = eval_kind(run, e, v);

@@ -174,8 +174,10 @@ static struct keyed *key_items(struct jmes_run *run, tree *args)
 
 static tree extreme_by(struct jmes_run *run, tree *args, int sign)
 {
+    if (args[0]->n <= 1) /* nothing to compare: whatever its key is */
+        return args[0]->n == 1 ? args[0]->items[0] : &jmes_null;
     struct keyed *keyed = key_items(run, args);
-    if (keyed == NULL || args[0]->n == 0)
+    if (keyed == NULL)
         return &jmes_null;
     size_t best = 0;
     for (size_t i = 1; i < args[0]->n; i++)
@@ -199,12 +201,13 @@ static tree fn_min_by(struct jmes_run *run, tree *args, size_t n)
 static tree fn_sort_by(struct jmes_run *run, tree *args, size_t n)
 {
     (void)n;
+    if (args[0]->n <= 1)
+        return args[0];
     struct keyed *keyed = key_items(run, args);
     if (keyed == NULL)
         return &jmes_null;
     struct json_tree *out = jmes_array(run, args[0]->n);
-    if (args[0]->n > 0)
-        qsort(keyed, args[0]->n, sizeof *keyed, compare_keyed);
+    qsort(keyed, args[0]->n, sizeof *keyed, compare_keyed);
     for (size_t i = 0; i < args[0]->n; i++)
         out->items[out->n++] = keyed[i].item;
     return out;

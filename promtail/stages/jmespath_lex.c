@@ -13,11 +13,14 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Offset of the closing `quote` from `from` on, a backslash guarding the byte behind it. */
+/* Offset of the closing `quote` from `from` on, a backslash guarding the byte behind it; within ''
+ * only another quote. */
 static size_t find_end(str text, size_t from, char quote)
 {
     for (size_t i = from; i < text.len; i++) {
-        if (text.ptr[i] == '\\')
+        bool is_guard = text.ptr[i] == '\\' &&
+                        (quote != '\'' || (i + 1 < text.len && text.ptr[i + 1] == quote));
+        if (is_guard)
             i++;
         else if (text.ptr[i] == quote)
             return i;

@@ -98,6 +98,7 @@ struct jmes_run {
     unsigned depth;
     size_t steps;
     bool failed;
+    bool is_exhausted; /* failed for good: a limit was reached */
 };
 
 /* Never NULL: after a failure a null tree, with run->failed set. */
@@ -110,6 +111,8 @@ const struct json_tree *jmes_fail(struct jmes_run *run);
 const struct json_tree *jmes_bool(bool b);
 const struct json_tree *jmes_number(struct jmes_run *run, double n);
 const struct json_tree *jmes_string(struct jmes_run *run, str s);
+/* A limit was reached: the whole search fails. */
+const struct json_tree *jmes_exhaust(struct jmes_run *run);
 /* An array with room for n items, .n = 0. */
 struct json_tree *jmes_array(struct jmes_run *run, size_t n);
 

@@ -66,17 +66,17 @@ static node parse_projection(struct parse *p, unsigned power);
 
 /* --- brackets and braces --- */
 
-/* The lists of [a, b], f(a, b): items up to `close`, which is taken. */
-static void parse_items(struct parse *p, struct jmespath *into, enum jmes_token close)
+/* The arguments of f(a, b) up to the closing one, which is taken.  go-jmespath does not mind a
+ * comma that is missing, nor one too many at the end. */
+static void parse_arguments(struct parse *p, struct jmespath *into)
 {
     VEC(node) items = {0};
-    while (!p->failed) {
+    while (!p->failed && p->now.kind != JMES_RPAREN) {
         VEC_PUSH_ARENA(p->arena, &items, parse_expression(p, 0));
-        if (p->now.kind != JMES_COMMA)
-            break;
-        advance(p);
+        if (p->now.kind == JMES_COMMA)
+            advance(p);
     }
-    take(p, close);
+    take(p, JMES_RPAREN);
     into->items = items.items;
     into->n = items.len;
 }
@@ -84,7 +84,16 @@ static void parse_items(struct parse *p, struct jmespath *into, enum jmes_token 
 static node parse_list(struct parse *p)
 {
     struct jmespath *n = make(p, JMES_N_LIST, NULL, NULL);
-    parse_items(p, n, JMES_RBRACKET);
+    VEC(node) items = {0};
+    while (!p->failed) {
+        VEC_PUSH_ARENA(p->arena, &items, parse_expression(p, 0));
+        if (p->now.kind != JMES_COMMA)
+            break;
+        advance(p);
+    }
+    take(p, JMES_RBRACKET);
+    n->items = items.items;
+    n->n = items.len;
     return n;
 }
 
@@ -100,9 +109,10 @@ static node parse_hash(struct parse *p)
         advance(p);
         take(p, JMES_COLON);
         VEC_PUSH_ARENA(p->arena, &items, parse_expression(p, 0));
-        if (p->now.kind != JMES_COMMA)
+        if (p->now.kind == JMES_RBRACE)
             break;
-        advance(p);
+        if (p->now.kind == JMES_COMMA) /* as with arguments */
+            advance(p);
     }
     take(p, JMES_RBRACE);
     n->items = items.items;
@@ -210,10 +220,7 @@ static node parse_call(struct parse *p, node name)
     if (name->kind != JMES_N_FIELD)
         return fail(p, "Invalid function name");
     n->function = jmes_function_find(name->text);
-    if (p->now.kind == JMES_RPAREN)
-        advance(p);
-    else
-        parse_items(p, n, JMES_RPAREN);
+    parse_arguments(p, n);
     return n;
 }
 

@@ -139,7 +139,12 @@ bool json_tree_eq(const struct json_tree *a, const struct json_tree *b)
 static void print_number(double v, struct buf *out)
 {
     double size = fabs(v);
-    gofmt_float(out, v, size != 0 && (size < 1e-6 || size >= 1e21) ? 'e' : 'f', -1);
+    bool has_exponent = size != 0 && (size < 1e-6 || size >= 1e21);
+    gofmt_float(out, v, has_exponent ? 'e' : 'f', -1);
+    if (has_exponent && str_has_suffix(str_sub(buf_str(out), 0, out->len - 1), STR("e-0"))) {
+        out->ptr[out->len - 2] = out->ptr[out->len - 1]; /* e-07 is written e-7 */
+        out->len--;
+    }
 }
 
 bool json_tree_print(const struct json_tree *t, struct buf *out)
@@ -147,8 +152,9 @@ bool json_tree_print(const struct json_tree *t, struct buf *out)
     bool is_object = t->type == JSON_VALUE_OBJECT;
     switch (t->type) {
     case JSON_VALUE_NULL:
-    case JSON_VALUE_EXPRESSION:
         return buf_append_c(out, "null");
+    case JSON_VALUE_EXPRESSION: /* &a: a Go struct without public fields */
+        return buf_append_c(out, "{}");
     case JSON_VALUE_BOOL:
         return buf_append_c(out, t->is_true ? "true" : "false");
     case JSON_VALUE_NUMBER:
@@ -182,6 +188,7 @@ struct value json_tree_value(const struct json_tree *t, struct arena *a)
         return VALUE_N(t->number);
     case JSON_VALUE_STRING:
         return VALUE_S(t->text);
+    case JSON_VALUE_EXPRESSION:
     case JSON_VALUE_ARRAY:
     case JSON_VALUE_OBJECT: {
         struct buf out;
@@ -192,7 +199,6 @@ struct value json_tree_value(const struct json_tree *t, struct arena *a)
         return fits ? VALUE_S(text) : VALUE_NIL;
     }
     case JSON_VALUE_NULL:
-    case JSON_VALUE_EXPRESSION:
         break;
     }
     return VALUE_NIL;

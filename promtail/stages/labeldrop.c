@@ -70,10 +70,12 @@ static bool process_allow(struct stage *base, struct record *r)
 }
 
 const struct stage_ops stage_ops_labeldrop = {.name = "labeldrop",
+                                              .takes_any = true,
                                               .compile = compile_drop,
                                               .process = process_drop,
                                               .ignores_extracted = true};
 const struct stage_ops stage_ops_labelallow = {.name = "labelallow",
+                                               .takes_any = true,
                                                .compile = compile_allow,
                                                .process = process_allow,
                                                .ignores_extracted = true};

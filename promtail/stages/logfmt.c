@@ -4,6 +4,8 @@
 #include "promtail/stages/all.h"
 #include "promtail/stages/input.h"
 
+#define LINE_BYTES_MAX 65536 /* bufio.Scanner gives up there */
+
 struct logfmt_stage {
     struct stage base;
     struct stage_pair *pairs; /* name: key of the line */
@@ -42,16 +44,27 @@ static void take(const struct logfmt_stage *s, struct record *r, str key, str va
         }
 }
 
-/* What stands behind a syntax error is not looked at. */
+/* False: a syntax error; what stands behind it is not looked at. */
+static bool take_pairs(const struct logfmt_stage *s, struct record *r, str line)
+{
+    struct logfmt_scan scan = logfmt_scan(line);
+    while (!logfmt_is_end(&scan) && logfmt_next(&scan, r->arena))
+        take(s, r, scan.key, scan.value);
+    return scan.error == LOGFMT_OK;
+}
+
+/* Each line of the text is one for itself, as to go-logfmt; one that is too long ends it too. */
 static bool process(struct stage *base, struct record *r)
 {
     struct logfmt_stage *s = (struct logfmt_stage *)base;
     str text;
     if (!stage_input_text(&s->input, r, &text))
         return true;
-    struct logfmt_scan scan = logfmt_scan(text);
-    while (!logfmt_is_end(&scan) && logfmt_next(&scan, r->arena))
-        take(s, r, scan.key, scan.value);
+    while (text.len > 0) {
+        str line = str_split(&text, '\n');
+        if (line.len >= LINE_BYTES_MAX || !take_pairs(s, r, line))
+            break;
+    }
     return true;
 }
 

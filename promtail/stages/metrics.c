@@ -218,8 +218,6 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
                    struct error *err)
 {
     size_t n = config->kind == YAML_MAP ? config->n : 0;
-    if (config->kind == YAML_LIST || (config->kind == YAML_SCALAR && !yaml_is_null(config)))
-        return error_set(err, E_PARSE, "expected a map");
     struct metrics_stage *s = mem_zalloc(sizeof *s);
     s->metrics = ARENA_ARRAY(b->arena, struct custom_metric, MAX(n, 1));
     metrics_on_scrape(on_scrape, s);

@@ -134,6 +134,9 @@ int metric_conf_read(const struct yaml_node *name, const struct yaml_node *node,
                      struct metric_conf *ret, struct error *err)
 {
     str prefix = STR_EMPTY;
+    if (node->kind != YAML_MAP && !yaml_is_null(node))
+        return error_set(err, E_PARSE, "'[%.*s]' expected a map, got '%s'", STR_ARG(name->text),
+                         stage_conf_type(node));
     *ret = (struct metric_conf){.source = name->text, .description = STR_EMPTY};
     int rc = stage_conf_str(node, "prefix", &prefix, NULL, err);
     if (rc == 0)

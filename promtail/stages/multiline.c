@@ -5,10 +5,10 @@
  * a new block under the old first line. */
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/gotext.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "promtail/stages/all.h"
-#include "promtail/stages/clean_text.h"
 #include "promtail/stages/holds.h"
 
 #define LINES_DEFAULT   128
@@ -174,7 +174,7 @@ static bool process(struct stage *base, struct record *r)
 {
     struct multiline_stage *s = (struct multiline_stage *)base;
     struct block *b = u64map_get(&s->blocks, r->labels.hash);
-    bool is_first = clean_text_is_match(s->re, r->line, r->arena);
+    bool is_first = gotext_is_match(s->re, r->line);
     if (b == NULL && !is_first)
         return true;
     if (b == NULL)

@@ -1,7 +1,7 @@
 /* regex: named groups of a regular expression become extracted values. */
+#include "base/gotext.h"
 #include "base/mem.h"
 #include "promtail/stages/all.h"
-#include "promtail/stages/clean_text.h"
 #include "promtail/stages/input.h"
 
 #define GROUPS_MAX 128
@@ -51,7 +51,7 @@ static bool process(struct stage *base, struct record *r)
     struct regex_stage *s = (struct regex_stage *)base;
     str text, groups[GROUPS_MAX];
     if (!stage_input_text(&s->input, r, &text) ||
-        !clean_text_match(s->re, text, r->arena, groups, s->n_groups))
+        !gotext_match(s->re, text, r->arena, groups, s->n_groups))
         return true;
     for (int i = 1; i < s->n_groups; i++) {
         str name = regex_group_name(s->re, i);

@@ -1,9 +1,9 @@
 /* replace: the groups of each match of a regular expression are replaced by what a Go template
  * makes of them ({{ .Value }}); without groups nothing is. */
+#include "base/gotext.h"
 #include "base/mem.h"
 #include "logql/template/matches.h"
 #include "promtail/stages/all.h"
-#include "promtail/stages/clean_text.h"
 #include "promtail/stages/input.h"
 #include "promtail/stages/text_template.h"
 
@@ -99,13 +99,13 @@ static bool replace_group(struct replacing *p, str input, str group)
 static bool replace_all(struct replacing *p, str input, str *first, int *ret_n_first)
 {
     struct matches m;
-    struct clean_text clean = clean_text_make(input, p->record->arena);
+    struct gotext clean = gotext_make(input, p->record->arena);
     bool is_first = true;
     matches_start(&m, p->stage->re, clean.text);
     while (matches_next(&m)) {
         str groups[MATCHES_GROUPS_MAX];
         memcpy(groups, m.groups, (size_t)m.n_groups * sizeof *groups);
-        clean_text_back(&clean, groups, m.n_groups);
+        gotext_back(&clean, groups, m.n_groups);
         if (is_first) {
             memcpy(first, groups, (size_t)m.n_groups * sizeof *first);
             *ret_n_first = m.n_groups;

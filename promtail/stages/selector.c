@@ -1,9 +1,9 @@
 #include "promtail/stages/selector.h"
 
 #include "base/goquote.h"
+#include "base/gotext.h"
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "promtail/stages/clean_text.h"
 
 #define STRING_BYTES_MAX (1u << 20)
 
@@ -226,7 +226,7 @@ void selector_deinit(struct selector *s)
 
 static bool holds(const struct line_test *t, const struct record *r)
 {
-    bool is_in = t->re != NULL ? clean_text_is_match(t->re, r->line, r->arena)
+    bool is_in = t->re != NULL ? gotext_is_match(t->re, r->line)
                                : t->needle.text.len == 0 || needle_is_in(&t->needle, r->line);
     return is_in == (t->op == MATCH_EQ || t->op == MATCH_RE);
 }

@@ -34,6 +34,7 @@ struct stage_ops {
      * that Promtail would send at the stop); called about every 100 ms. */
     void (*flush)(struct stage *s, int64_t now_ns, bool is_final);
     void (*free)(struct stage *s); /* frees the heap parts and s itself; NULL: mem_free(s) */
+    bool takes_any;                /* settings of any kind; else they must be a map, or nothing */
     /* Never reads extracted values, or finds out itself that they are not kept. */
     bool ignores_extracted;
 };
@@ -71,6 +72,8 @@ bool stage_is_first(const struct stage *s);
 /* Settings as mapstructure decodes them: unknown keys are ignored, a null leaves *ret as it is
  * (set the default first), scalars of the wrong type are errors.  Key names match in any case. */
 const struct yaml_node *stage_conf_get(const struct yaml_node *map, const char *key);
+/* What Go's YAML reader makes of a node: string, bool, int, float64, map, slice, nil. */
+const char *stage_conf_type(const struct yaml_node *n);
 /* A node that must be a string, or a number; `key` is for the error. */
 int stage_conf_node_float(const struct yaml_node *n, const char *key, double *ret,
                           struct error *err);

@@ -1,5 +1,8 @@
 /* timestamp: the time of a record from an extracted value. */
+#include <math.h>
+
 #include "base/clock.h"
+#include "base/gofmt.h"
 #include "base/gotime.h"
 #include "base/mem.h"
 #include "base/rfc3339.h"
@@ -127,20 +130,19 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
 
 /* --- reading a time --- */
 
-/* Seconds with an optional fraction, of which nine digits count. */
+/* Seconds with an optional fraction of any number of digits.  It is computed in floating point, so
+ * that the tenth digit and those behind it may still round. */
 static bool parse_unix(str text, int64_t *ret_ns)
 {
     size_t dot = str_find_char(text, '.');
     int64_t whole, fraction = 0;
-    if (!str_to_i64(dot == STR_NPOS ? text : str_sub(text, 0, dot), &whole))
+    if (!str_to_i64(str_sub(text, 0, MIN(dot, text.len)), &whole))
         return false;
     if (dot != STR_NPOS) {
-        str digits = str_sub(text, dot + 1, dot + 10);
-        if (str_find_char(str_from(text, dot + 1), '.') != STR_NPOS ||
-            !str_to_i64(digits, &fraction))
+        str digits = str_from(text, dot + 1);
+        if (goparse_int(digits, 10, 64, &fraction) != 0)
             return false;
-        for (size_t i = digits.len; i < 9; i++)
-            fraction *= 10;
+        fraction = (int64_t)((double)fraction * pow(10, 9 - (double)digits.len));
     }
     return !__builtin_mul_overflow(whole, NS_PER_S, ret_ns) &&
            !__builtin_add_overflow(*ret_ns, fraction, ret_ns);
@@ -166,7 +168,7 @@ static int32_t rfc3339_offset_s(str text)
 
 /* The year that brings a time without one nearest to now: around new year's eve it is not this one.
  */
-static int64_t with_year_of(struct gotime t, const struct tzone *zone)
+static struct gotime with_year_of(struct gotime t, const struct tzone *zone)
 {
     struct gotime now = gotime_from_ns(clock_now_ns(), NULL);
     struct gotime_fields this = gotime_fields(&now), f = gotime_fields(&t);
@@ -175,9 +177,19 @@ static int64_t with_year_of(struct gotime t, const struct tzone *zone)
         year--;
     else if (f.date.month == 1 && this.date.month == 12)
         year++;
-    int64_t ns = gotime_ns(gotime_date(year, f.date.month, f.date.day, f.hour, f.minute, f.second,
-                                       t.ns, t.fixed ? NULL : zone));
-    return t.fixed ? ns - f.offset_s * NS_PER_S : ns;
+    struct gotime shown = gotime_date(year, f.date.month, f.date.day, f.hour, f.minute, f.second,
+                                      t.ns, t.fixed ? NULL : zone);
+    if (!t.fixed)
+        return shown;
+    return gotime_in_fixed(gotime_from_unix(shown.s - f.offset_s, shown.ns, NULL), str_c(t.name),
+                           f.offset_s);
+}
+
+/* Records count in nanoseconds, which reach from 1677 to 2262. */
+static bool in_range(struct gotime t, int64_t *ret_ns)
+{
+    return !__builtin_mul_overflow(t.s, NS_PER_S, ret_ns) &&
+           !__builtin_add_overflow(*ret_ns, t.ns, ret_ns);
 }
 
 static bool parse_one(const struct timestamp_stage *s, const struct time_format *f, str text,
@@ -203,9 +215,10 @@ static bool parse_one(const struct timestamp_stage *s, const struct time_format 
     struct gotime t;
     if (gotime_parse(f->layout, text, zone, zone, &t, NULL) != 0)
         return false;
-    *ret_ns = f->lacks_year ? with_year_of(t, zone) : gotime_ns(t);
+    if (f->lacks_year)
+        t = with_year_of(t, zone);
     *ret_offset_s = gotime_fields(&t).offset_s;
-    return true;
+    return in_range(t, ret_ns);
 }
 
 static bool parse_time(const struct timestamp_stage *s, const struct record *r, int64_t *ret_ns,

@@ -9,6 +9,13 @@ Test(promtail_stage_conf, refuses_wrong_settings)
         {"- nosuch: {}", "Unknown stage type: nosuch"},
         {"- docker: {}\n  cri: {}", "pipeline stage must contain only one key"},
         {"- docker", "must end with a `:`"},
+        {"- 5: {}", "pipeline stage key must be a string"},
+        {"- regex: x", "invalid regex stage config: '' expected a map, got 'string'"},
+        {"- labels: [a]", "'' expected a map, got 'slice'"},
+        {"- metrics: {m: 5}", "'[m]' expected a map, got 'int'"},
+        {"- limit: {rate: x, burst: 1}", "cannot parse 'rate' as float"},
+        {"- regex: {expression: '\\C'}", "invalid escape sequence: `\\C`"},
+        {"- regex: {expression: '(?P<\xc3\xa9>x)'}", "invalid named capture: `(?P<\xc3\xa9>`"},
         {"- regex: {expression: '('}",
          "invalid regex stage config: could not compile regular expression"},
         {"- regex: {expression: a, source: ''}", "empty source"},
@@ -59,7 +66,7 @@ Test(promtail_stage_conf, refuses_wrong_settings)
         {"- metrics: {m: {type: Gauge, max_idle_duration: 1ms, config: {action: inc}}}",
          "less than 1s not allowed"},
         {"- metrics: {m: {type: Histogram, config: {buckets: [2, 1]}}}", "increasing order"},
-        {"- cri: {max_partial_lines: many}", "expected type 'int'"},
+        {"- cri: {max_partial_lines: many}", "cannot parse 'max_partial_lines' as int"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         pipe_check_error(rows[i].stages, rows[i].want);

@@ -84,6 +84,31 @@ Test(promtail_jmespath, finds_fields_indexes_and_slices)
     check(rows, ARRAY_LEN(rows));
 }
 
+Test(promtail_jmespath, is_as_lenient_as_the_go_library)
+{
+    static const struct row rows[] = {
+        {"max_by(p[:1], &nosuch).k", "\"a\""}, /* one item is not compared */
+        {"max_by(e, &v)", "null"},
+        {"sort_by(p[:1], &nosuch)[0].k", "\"a\""},
+        {"'C:\\\\'", "syntax"}, /* a backslash guards a quote only, whatever is before it */
+        {"'C:\\\\x'", "\"C:\\\\\\\\x\""},
+        {"'it\\'s'", "\"it's\""},
+        {"contains(t 'h')", "true"},
+        {"join(',', s,)", "\"b,a\""},
+        {"{a: f b: d,}", "syntax"},
+        {"{a: f b: d}", "{\"a\":false,\"b\":\"1.5\"}"},
+        {"abs(t)[]", "null"}, /* failures left of a filter, [] and .* are forgiven */
+        {"abs(t)[?k]", "null"},
+        {"abs(t).*", "null"},
+        {"abs(t)[*]", "error"},
+        {"{x: `1`}.*.to_string(@)", "[\"null\",\"1\"]"}, /* .* begins with nulls */
+        {"o.*.length(@)", "error"},
+        {"&f", "{}"},
+        {"`[1e-7, 1e21, 0.000001]`", "[1e-7,1e+21,0.000001]"},
+    };
+    check(rows, ARRAY_LEN(rows));
+}
+
 Test(promtail_jmespath, projects_and_filters)
 {
     static const struct row rows[] = {

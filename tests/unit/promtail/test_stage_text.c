@@ -29,6 +29,13 @@ Test(promtail_stage_logfmt, extracts_mapped_keys)
         {"- logfmt: {mapping: {v: key}}\n- labels: {v: }", "key", "{job=\"test\",v=\"\"} key\n"},
         {"- logfmt: {mapping: {v: , w: }}\n- labels: {v: , w: }", "v=1 \"bad w=2",
          "{job=\"test\",v=\"1\"} v=1 \"bad w=2\n"},
+        /* a line break ends a value; what stands behind a fault is lost */
+        {"- json: {expressions: {in: }}\n- logfmt: {mapping: {v: , w: }, source: in}\n"
+         "- labels: {v: , w: }",
+         "{\"in\":\"v=1\\nw=2\"}", "{job=\"test\",v=\"1\",w=\"2\"} {\"in\":\"v=1\\nw=2\"}\n"},
+        {"- json: {expressions: {in: }}\n- logfmt: {mapping: {v: , w: }, source: in}\n"
+         "- labels: {v: , w: }",
+         "{\"in\":\"v=\\\"1\\n2\\\" w=2\"}", "{job=\"test\"} {\"in\":\"v=\\\"1\\n2\\\" w=2\"}\n"},
         {"- logfmt: {mapping: {v: }, source: job}\n- labels: {v: }", "v=1", "{job=\"test\"} v=1\n"},
     };
     PIPE_CHECK_ALL(cases);
