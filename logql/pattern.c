@@ -157,7 +157,7 @@ static size_t find_near(str s, str needle, bool *ret_found)
         }
     }
 #else
-    (void)needle;
+    (void)s, (void)needle;
 #endif
     return at;
 }
