@@ -107,9 +107,9 @@ static struct source *apply_mark(struct replay *r, struct loaded_mark *m, bool i
     if (is_acked) {
         source_mark_deinit(&s->acked[client]);
         source_mark_copy(&s->acked[client], &m->mark);
-    } else if (is_new) {
-        s->acked[client].pos = 0; /* where it began is not known; what was read is not sent yet */
     } else {
+        if (is_new)
+            s->acked[client].pos = 0; /* where it began is not known; nothing of it was sent yet */
         source_mark_go_back(&s->acked[client], &m->mark); /* reading had begun anew */
     }
     return s;
