@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/gourl.h"
 #include "promtail/app_internal.h"
 #include "runtime/http_server.h"
 
@@ -148,6 +149,34 @@ static void targets(void *arg, struct http_request *r)
     table_page(arg, r, "Targets", false);
 }
 
+/* The prefix without slashes at its end. */
+static str path_prefix(const struct app *app)
+{
+    str prefix = str_c(app->config->server.http_path_prefix);
+    while (prefix.len > 0 && prefix.ptr[prefix.len - 1] == '/')
+        prefix.len--;
+    return prefix;
+}
+
+/* The way to the pages is that of external_url, behind a proxy, and then the prefix. */
+static void root(void *arg, struct http_request *r)
+{
+    const struct app *app = arg;
+    struct arena a;
+    struct gourl url;
+    arena_init(&a, SIZE_MAX);
+    str path = STR_EMPTY, prefix = path_prefix(app);
+    if (gourl_parse(str_c(app->config->server.external_url), &a, &url, NULL) == 0)
+        path = url.path;
+    while (path.len > 0 && path.ptr[path.len - 1] == '/')
+        path.len--;
+    str to = arena_printf(&a, "%.*s%s%.*s/targets", STR_ARG(path),
+                          prefix.len > 0 && prefix.ptr[0] != '/' ? "/" : "", STR_ARG(prefix));
+    http_reply_header(r, "Location", to);
+    http_reply(r, 303, HTML, STR_EMPTY);
+    arena_deinit(&a);
+}
+
 static void service_discovery(void *arg, struct http_request *r)
 {
     table_page(arg, r, "Service discovery", true);
@@ -169,9 +198,7 @@ static void route(struct app *app, const char *path, unsigned flags, const char 
                   http_handler *fn)
 {
     char full[PATH_BYTES];
-    str prefix = str_c(app->config->server.http_path_prefix);
-    while (prefix.len > 0 && prefix.ptr[prefix.len - 1] == '/')
-        prefix.len--;
+    str prefix = path_prefix(app);
     const char *slash = prefix.len > 0 && prefix.ptr[0] != '/' ? "/" : "";
     int n = snprintf(full, sizeof full, "%s%.*s%s", slash, STR_ARG(prefix), path);
     if (n > 0 && (size_t)n < sizeof full)
@@ -184,7 +211,7 @@ void pages_register(struct app *app)
     route(app, "/ready", HTTP_GET | HTTP_NO_ACCESS_LOG, "ready", ready);
     route(app, "/metrics", HTTP_GET | HTTP_NO_ACCESS_LOG, "metrics", metrics);
     route(app, "/config", HTTP_GET, "config", config);
-    route(app, "/", HTTP_GET, "root", targets);
+    route(app, "/", HTTP_GET, "root", root);
     route(app, "/targets", HTTP_GET, "targets", targets);
     route(app, "/service-discovery", HTTP_GET, "service_discovery", service_discovery);
     if (app->config->server.enable_runtime_reload)
