@@ -26,7 +26,7 @@ import urllib.parse
 import urllib.request
 
 CONFIG = """\
-server: {{disable: true}}
+server: {{disable: true, log_level: debug}}
 positions: {{filename: {dir}/positions.yaml, sync_period: 1s}}
 clients:
 - url: http://127.0.0.1:{port}/loki/api/v1/push
@@ -66,6 +66,13 @@ def report(port):
         else:
             extra[parts[0]] = int(parts[1])
     return files, extra
+
+
+def print_missing(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/missing", timeout=10) as r:
+        for line in r.read().decode().splitlines()[:100]:
+            file, first, last = line.split()
+            print(f"  f{int(file):03d}.log: {first} to {last} did not arrive")
 
 
 def ask_loge(port):
@@ -186,6 +193,8 @@ class Torture:
             if got != written[i] or twice:
                 print(f"  f{i:03d}.log ({'copytruncate' if i % 2 else 'rename'}): "
                       f"{written[i]} written, {got} arrived, {twice} doubled")
+        if lost > 0 and not self.args.loge:
+            print_missing(self.port)
         return lost == 0 and doubles == 0
 
 

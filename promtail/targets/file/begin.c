@@ -28,7 +28,7 @@ static void drain(struct tail *t, struct source *s, int fd, bool is_gzip)
     }
     tail_add_generation(t, g);
     log_info(COMPONENT, "reading the rest of a rotated file", LOG_C("path", t->path),
-             LOG_I("offset", g->offset));
+             LOG_C("source", s->key), LOG_I("offset", g->offset));
 }
 
 static struct source *new_source(struct tail *t, const struct source_ident *id, int64_t start)
@@ -234,7 +234,7 @@ static void start_next(struct tail *t, struct source *s)
         return;
     }
     tail_add_generation(t, g);
-    log_info(COMPONENT, "tail routine: started", LOG_C("path", t->path),
+    log_info(COMPONENT, "tail routine: started", LOG_C("path", t->path), LOG_C("source", s->key),
              LOG_I("offset", g->offset));
 }
 
@@ -247,7 +247,8 @@ static bool follow_copy(struct tail *t, struct folder_set *folders, bool is_last
     if (fd < 0 && folders->is_stale && !is_last_try)
         return false;
     tail_retire(g);
-    log_info(COMPONENT, "file was truncated", LOG_C("path", t->path), LOG_I("offset", g->offset),
+    log_info(COMPONENT, "file was truncated", LOG_C("path", t->path),
+             LOG_C("source", g->source->key), LOG_I("offset", g->offset),
              LOG_C("copy", fd >= 0 ? "found" : "none"));
     if (fd < 0) {
         note_begun(t, g->source);

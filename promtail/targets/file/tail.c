@@ -253,6 +253,8 @@ static void drop_finished(struct tail *t)
             g->is_broken || (!has_more(g) && !g->is_queued && (!is_plain || quiet_ns > enough_ns));
         if (!is_done)
             continue;
+        log_debug(COMPONENT, "finished", LOG_C("path", t->path), LOG_C("source", g->source->key),
+                  LOG_I("offset", g->offset), LOG_I("size", g->size));
         generation_put_rest(g);
         tail_remove_generation(t, g, true);
     }

@@ -145,9 +145,32 @@ static void report(int fd)
     buf_deinit(&out);
 }
 
+/* "FILE FIRST LAST" for each run of numbers that did not come, as far as greater ones did. */
+static void report_missing(int fd)
+{
+    struct buf out;
+    buf_init(&out, 1u << 20);
+    for (int i = 0; i < FILES_MAX; i++) {
+        const struct counted *c = &counted[i];
+        for (size_t n = 0; n < c->seen.len; n++) {
+            size_t first = n;
+            while (n < c->seen.len && c->seen.items[n] == 0)
+                n++;
+            if (n > first)
+                buf_printf(&out, "%d %zu %zu\n", i, first, n - 1);
+        }
+    }
+    send_text(fd, "200 OK", buf_str(&out));
+    buf_deinit(&out);
+}
+
 /* False: the connection is to be cut. */
 static bool handle(struct connection *c, str head, str body)
 {
+    if (str_has_prefix(head, STR("GET /missing"))) {
+        report_missing(c->fd);
+        return true;
+    }
     if (str_has_prefix(head, STR("GET "))) {
         report(c->fd);
         return true;
