@@ -10,8 +10,9 @@
 #include "runtime/log.h"
 #include "runtime/loop.h"
 
-#define COMPONENT "promtail"
-#define FLUSH_MS  100 /* how exactly stages keep their times */
+#define DISCOVERY_GRACE_NS (60 * NS_PER_S)
+#define COMPONENT          "promtail"
+#define FLUSH_MS           100 /* how exactly stages keep their times */
 /* While lines are read free memory is kept for the next batch; afterwards it goes back. */
 #define TRIM_BYTES_MIN (512u << 10)
 
@@ -65,14 +66,16 @@ static void save_positions(struct core *c)
         log_error(COMPONENT, "error writing positions file", LOG_C("err", err.text));
 }
 
-/* Files that were followed before and are not there any more need not be remembered. */
+/* Files that were followed before and are not there any more need not be remembered, once
+ * discovery has had the time to name them. */
 static void finish_gone(struct core *c)
 {
+    bool is_settled = clock_mono_ns() - c->started_mono_ns > DISCOVERY_GRACE_NS;
     size_t at = 0;
     void *item;
     while (strmap_next(&c->sources.by_key, &at, NULL, &item)) {
         struct source *s = item;
-        if (s->refs == 0 && s->yaml_key != NULL && access(s->yaml_key, F_OK) != 0)
+        if (is_settled && s->refs == 0 && s->yaml_key != NULL && access(s->yaml_key, F_OK) != 0)
             s->is_finished = true;
     }
     source_registry_sweep(&c->sources);
@@ -175,6 +178,7 @@ int core_start(const struct target_env *env, const struct promtail_config *confi
                struct core **ret, struct error *err)
 {
     struct core *c = mem_zalloc(sizeof *c);
+    c->started_mono_ns = clock_mono_ns();
     *ret = c;
     c->env = *env;
     c->config = config;

@@ -18,6 +18,7 @@ struct core {
     VEC(struct target *) targets;
     struct loop_timer *flush_timer, *sync_timer;
     char *state_dir; /* of the spools; NULL: none */
+    int64_t started_mono_ns;
     uint64_t grace_ms;
     size_t n_stopping;
     void (*stopped)(void *arg);

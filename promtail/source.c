@@ -81,6 +81,7 @@ struct source *source_open(struct source_registry *r, str key, str name, str yam
         s->yaml_key = yaml_key.len > 0 ? str_dup_c(yaml_key) : NULL;
         s->queued = mem_array(r->n_clients, sizeof *s->queued);
         s->acked = mem_array(r->n_clients, sizeof *s->acked);
+        s->start = start;
         source_restart(r, s, start);
         strmap_put(&r->by_key, key, s);
         s->next_named = strmap_put(&r->by_name, name, s);

@@ -47,6 +47,7 @@ struct source {
     char *name;                /* shared by the generations of one file: job 0x1f path */
     char *yaml_key;            /* name in positions.yaml; NULL: not kept there */
     struct source *next_named; /* of the same name */
+    int64_t start;             /* where reading began: what a client needs that never heard of it */
     struct source_ident ident;
     unsigned refs;    /* of targets and of groups under way */
     bool is_claimed;  /* a target reads it */

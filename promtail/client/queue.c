@@ -30,6 +30,7 @@ int queue_load_next(struct queue *q)
 
 struct group *queue_new_group(struct queue *q)
 {
+    spool_prepare(&q->spool);
     struct group *g = group_new(q->spool.next_group++);
     snprintf(g->source_id, sizeof g->source_id, "%s", q->spool.id);
     return g;

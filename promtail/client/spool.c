@@ -14,6 +14,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "promtail/client/spool_format.h"
+#include "runtime/log.h"
+
+#define COMPONENT "client"
 
 #define PATH_BYTES 4096
 
@@ -235,12 +238,24 @@ static void put_group(struct spool *s, struct group *g)
         spool_put_mark(b, g->marks.items[i].source, &g->marks.items[i].mark);
 }
 
+static bool wants_segment(const struct spool *s)
+{
+    return s->fd < 0 || s->segments.items[s->segments.len - 1].bytes > s->segment_bytes_max;
+}
+
+void spool_prepare(struct spool *s)
+{
+    struct error err = {0};
+    if (s->dir != NULL && wants_segment(s) && spool_new_segment(s, &err) != 0)
+        log_warn(COMPONENT, "cannot begin a segment", LOG_C("err", err.text)); /* tried again */
+}
+
 int spool_append(struct spool *s, struct group *g, struct error *err)
 {
     if (s->dir == NULL)
         return 0;
     int rc = 0;
-    if (s->fd < 0 || s->segments.items[s->segments.len - 1].bytes > s->segment_bytes_max)
+    if (wants_segment(s))
         rc = spool_new_segment(s, err);
     if (rc != 0)
         return rc;

@@ -51,6 +51,9 @@ int spool_open(struct spool *s, const char *dir, uint64_t segment_bytes_max, siz
 /* is_clean: everything was written in order (no CLOSE otherwise). */
 void spool_close(struct spool *s, bool is_clean);
 
+/* Begins a new segment if the last one is full.  Before the marks of a group are taken: a segment
+ * opens with all marks, and they must not speak of a group that is not written yet. */
+void spool_prepare(struct spool *s);
 uint64_t spool_next_seq(struct spool *s, str tenant);
 /* Appends the group, fills where its bodies are; on failure the group stays memory only. */
 int spool_append(struct spool *s, struct group *g, struct error *err);

@@ -6,6 +6,10 @@
 #define SPOOL_FRAME_BYTES 8
 #define SPOOL_BOOT_ID_MAX 64
 
+/* Flags of a mark. */
+#define SPOOL_FINISHED 0x01
+#define SPOOL_STARTED  0x02 /* not at 0: the position follows */
+
 enum spool_kind { SPOOL_HEAD = 1, SPOOL_GROUP = 2, SPOOL_ACK = 3, SPOOL_CLOSE = 4 };
 
 /* The kernel's boot id, "" if it has none. */

@@ -37,7 +37,9 @@ void spool_put_mark(struct buf *b, const struct source *s, const struct source_m
     buf_put_u64(b, s->ident.ino);
     buf_put_u64(b, s->ident.head_hash);
     buf_put_u32(b, s->ident.head_bytes);
-    buf_put_u8(b, s->is_finished);
+    buf_put_u8(b, (s->is_finished ? SPOOL_FINISHED : 0) | (s->start != 0 ? SPOOL_STARTED : 0));
+    if (s->start != 0)
+        buf_put_varint(b, s->start);
     buf_put_varint(b, mark->pos);
     buf_put_uvarint(b, mark->holes.len);
     for (size_t i = 0; i < mark->holes.len; i++) {
@@ -50,6 +52,7 @@ struct loaded_mark {
     str key, name, yaml_key;
     struct source_ident ident;
     bool is_finished;
+    int64_t start;
     struct source_mark mark;
 };
 
@@ -68,7 +71,9 @@ static bool get_mark(struct cursor *c, struct loaded_mark *m)
     m->ident.ino = cursor_u64(c);
     m->ident.head_hash = cursor_u64(c);
     m->ident.head_bytes = cursor_u32(c);
-    m->is_finished = cursor_u8(c) != 0;
+    uint8_t flags = cursor_u8(c);
+    m->is_finished = (flags & SPOOL_FINISHED) != 0;
+    m->start = (flags & SPOOL_STARTED) != 0 ? cursor_varint(c) : 0;
     m->mark.pos = cursor_varint(c);
     uint64_t n = cursor_uvarint(c);
     for (uint64_t i = 0; i < n && cursor_ok(c); i++) {
@@ -98,8 +103,7 @@ static struct source *apply_mark(struct replay *r, struct loaded_mark *m, bool i
 {
     struct source_registry *sources = r->s->sources;
     size_t client = r->s->client;
-    bool is_new = source_find(sources, m->key) == NULL;
-    struct source *s = source_open(sources, m->key, m->name, m->yaml_key, m->mark.pos);
+    struct source *s = source_open(sources, m->key, m->name, m->yaml_key, m->start);
     s->ident = m->ident;
     s->is_finished = m->is_finished;
     source_mark_deinit(&s->queued[client]);
@@ -108,8 +112,6 @@ static struct source *apply_mark(struct replay *r, struct loaded_mark *m, bool i
         source_mark_deinit(&s->acked[client]);
         source_mark_copy(&s->acked[client], &m->mark);
     } else {
-        if (is_new)
-            s->acked[client].pos = 0; /* where it began is not known; nothing of it was sent yet */
         source_mark_go_back(&s->acked[client], &m->mark); /* reading had begun anew */
     }
     return s;

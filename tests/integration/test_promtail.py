@@ -184,6 +184,21 @@ class PromtailTest(unittest.TestCase):
         promtail.start()
         self.check_all(200)
 
+    def test_drains_a_rotated_file_though_nothing_has_come_in_its_place(self):
+        self.sink.start()
+        promtail = self.start()
+        promtail.append("a.log", lines(0, 100))
+        promtail.start()
+        lib.wait_until(lambda: self.sink.distinct() == 100, what="the first lines")
+        promtail.kill()
+        path = os.path.join(promtail.folder, "logs", "a.log")
+        promtail.append("a.log", lines(100, 150))
+        os.rename(path, path + ".1")
+        promtail.start()
+        self.check_all(150)
+        promtail.append("a.log", lines(150, 200))
+        self.check_all(200)
+
     def start_with_an_empty_file(self):
         self.sink.start()
         promtail = self.start()

@@ -61,7 +61,8 @@ static bool is_known(const struct tail *t, int fd, const struct stat *st)
 /* What was opened under the path may have been renamed or copied since. */
 static bool is_next(const struct tail *t, int fd, const struct stat *st)
 {
-    return st->st_ino == t->next.ident.ino || ident_is_copy(fd, &t->next.ident);
+    return t->next.fd >= 0 &&
+           (st->st_ino == t->next.ident.ino || ident_is_copy(fd, &t->next.ident));
 }
 
 /* Generations that came and went while nobody looked: rotated files newer than the last one known,
@@ -151,8 +152,9 @@ static void drop_source(struct source *s)
 static bool recover_one(struct tail *t, struct folder_set *folders, bool is_last_try,
                         struct source *s, struct source **ret_same)
 {
-    str head = str_make(t->next.head, t->next.ident.head_bytes);
-    bool is_same = s->ident.ino == t->next.ident.ino && ident_begins(&s->ident, head);
+    str head = t->next.fd >= 0 ? str_make(t->next.head, t->next.ident.head_bytes) : STR_EMPTY;
+    bool is_same =
+        t->next.fd >= 0 && s->ident.ino == t->next.ident.ino && ident_begins(&s->ident, head);
     bool is_better = *ret_same == NULL || (*ret_same)->ident.head_bytes < s->ident.head_bytes;
     if (is_same && is_better) {
         if (*ret_same != NULL)
@@ -316,6 +318,16 @@ static bool begin_next(struct tail *t, struct folder_set *folders, bool is_last_
     return false;
 }
 
+/* Nothing stands under the path after a restart, but something did before. */
+static bool begin_expected(struct tail *t, struct folder_set *folders, bool is_last_try)
+{
+    struct source *same = NULL;
+    if (!t->is_expected || t->was_recovered)
+        return true;
+    t->was_recovered = recover(t, folders, is_last_try, &same);
+    return t->was_recovered;
+}
+
 /* The current one was empty for a while, and is not any more. */
 static bool look_behind_empty(struct tail *t, struct folder_set *folders, bool is_last_try)
 {
@@ -349,7 +361,8 @@ bool tail_begin(struct tail *t, struct folder_set *folders, bool is_last_try)
     }
     if (!reopen_all(t, folders, is_last_try))
         return false;
-    if (t->next.fd >= 0 && !begin_next(t, folders, is_last_try))
+    if (t->next.fd >= 0 ? !begin_next(t, folders, is_last_try)
+                        : !begin_expected(t, folders, is_last_try))
         return false;
     t->is_waiting = false;
     return true;

@@ -121,6 +121,45 @@ static void on_dir(void *arg, str dir)
     watcher_add(((struct file_target *)arg)->env->watcher, dir);
 }
 
+static bool is_ours(const struct file_target *t, str path)
+{
+    return strmap_get(&t->tails, path) == NULL && glob_match(t->pattern, path) &&
+           (t->exclude.len == 0 || !glob_match(t->exclude, path));
+}
+
+/* Path of a source of this job that nobody has taken up; the end of its name, see tail_new(). */
+static str forgotten_path(const struct file_target *t, const struct source *s)
+{
+    str name = str_c(s->name), job = str_c(t->env->tails.job->job_name);
+    size_t at = str_rfind_char(name, '\x1f');
+    if (s->is_claimed || s->is_finished || at == STR_NPOS || !str_has_prefix(name, job))
+        return STR_EMPTY;
+    return str_from(name, at + 1);
+}
+
+/* A file may have been rotated while we were stopped, and nothing stand under its path yet. */
+static void expect_forgotten(struct file_target *target)
+{
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&target->env->tails.sources->by_key, &at, NULL, &item)) {
+        const struct source *s = item;
+        struct error err = {0};
+        struct tail *t;
+        str path = forgotten_path(target, s);
+        if (path.len == 0 || !is_ours(target, path) ||
+            tail_new(&target->env->tails, path, &target->labels, &t, &err) != 0)
+            continue;
+        if (strcmp(t->name, s->name) != 0) { /* with other labels: another target's */
+            tail_free(t);
+            continue;
+        }
+        strmap_put(&target->tails, path, t);
+        watcher_add(target->env->watcher, folder_of(path));
+        tail_expect(t);
+    }
+}
+
 void file_target_scan(struct file_target *t)
 {
     struct arena a;
@@ -134,6 +173,9 @@ void file_target_scan(struct file_target *t)
             add_tail(t, path);
     }
     arena_deinit(&a);
+    if (!t->was_scanned)
+        expect_forgotten(t);
+    t->was_scanned = true;
 }
 
 /* --- the tails --- */

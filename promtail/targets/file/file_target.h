@@ -22,6 +22,7 @@ struct file_target {
     str pattern, exclude; /* absolute */
     struct strmap tails;  /* path -> struct tail */
     unsigned round;       /* of the manager */
+    bool was_scanned;
 };
 
 /* `key` and the labels are copied; __path__ and __path_exclude__ are among `labels`.  Looks for no

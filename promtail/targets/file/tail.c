@@ -267,6 +267,12 @@ void tail_on_event(struct tail *t)
         tail_check(t);
 }
 
+void tail_expect(struct tail *t)
+{
+    t->is_expected = true;
+    wait_for_folder(t);
+}
+
 bool tail_check(struct tail *t)
 {
     look_at_path(t);

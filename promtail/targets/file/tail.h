@@ -75,6 +75,7 @@ struct tail {
         int64_t after_ns; /* what was written later came between; 0: not known yet */
     } next;
     bool is_waiting;    /* for tail_begin() */
+    bool is_expected;   /* the journal knows the path, though nothing may stand there now */
     bool is_there;      /* something stands under the path */
     bool was_recovered; /* the journal was asked */
     bool has_history;   /* something of this path was read before: positions.yaml is of no use */
@@ -86,6 +87,8 @@ struct tail {
 int tail_new(const struct tail_env *env, str path, const struct label_list *labels,
              struct tail **ret, struct error *err);
 void tail_free(struct tail *t);
+/* The journal knows of generations of this path: they are looked for even if it is gone. */
+void tail_expect(struct tail *t);
 /* Looks through the folder for what came before the file that was opened under the path, and begins
  * it.  False if something was renamed meanwhile: to be called again with folders read anew, and at
  * last with is_last_try, which takes what is there. */

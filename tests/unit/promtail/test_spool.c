@@ -188,3 +188,25 @@ Test(promtail_spool, a_source_first_seen_in_a_group_not_sent_is_not_acknowledged
     done(left);
     close_spool(true);
 }
+
+Test(promtail_spool, a_client_that_never_heard_of_a_source_reads_it_from_its_start)
+{
+    struct group *groups = NULL;
+    struct error err = {0};
+    cr_assert_null(open_spool());
+    struct source *s = source_open(&registry, STR("key"), STR("name"), STR("/f"), 70);
+    group_free(append("for the first client alone", 300));
+    source_unref(s);
+    close_spool(false);
+
+    source_registry_init(&registry, 2);
+    cr_assert_eq(spool_open(&spool, dir, 4096, 0, &registry, false, &groups, &err), 0, "%s",
+                 err.text);
+    s = source_find(&registry, STR("key"));
+    cr_assert_not_null(s);
+    cr_expect_eq(s->queued[0].pos, 300);
+    cr_expect_eq(s->queued[1].pos, 70);
+    cr_expect_eq(source_resume(&registry, s), 70);
+    group_free(groups);
+    close_spool(true);
+}
