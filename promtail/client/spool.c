@@ -255,7 +255,7 @@ int spool_append(struct spool *s, struct group *g, struct error *err)
     if (s->dir == NULL)
         return 0;
     int rc = 0;
-    if (wants_segment(s))
+    if (s->fd < 0)
         rc = spool_new_segment(s, err);
     if (rc != 0)
         return rc;

@@ -44,6 +44,7 @@ TestSuite(promtail_spool, .init = set_up, .fini = tear_down);
 /* A group of one batch whose source has come to `pos`. */
 static struct group *append(const char *body, int64_t pos)
 {
+    spool_prepare(&spool);
     struct group *g = group_new(spool.next_group++);
     struct group_batch b = {.tenant = mem_strdup("t"), .n_entries = 1, .raw_bytes = 10};
     b.seq = spool_next_seq(&spool, STR("t"));
@@ -140,6 +141,51 @@ Test(promtail_spool, survives_a_file_cut_at_any_byte)
         close_spool(true);
     }
     buf_deinit(&whole);
+}
+
+static void put_segment(int number, str bytes)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%08d.seg", dir, number);
+    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    cr_assert_eq(write(fd, bytes.ptr, bytes.len), (ssize_t)bytes.len);
+    close(fd);
+}
+
+/* A segment opens with the marks of all sources.  Were they those after the group that is written
+ * next, a kill between the two would lose the group. */
+Test(promtail_spool, a_new_segment_does_not_speak_of_the_group_to_come)
+{
+    char body[5000], path[128];
+    struct buf segments[2];
+    memset(body, 'x', sizeof body - 1);
+    body[sizeof body - 1] = '\0';
+    cr_assert_null(open_spool());
+    group_free(append(body, 100));
+    group_free(append("second", 200));
+    cr_assert_eq(spool.segments.len, 2);
+    close_spool(false);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%08d.seg", dir, i + 1);
+        buf_init(&segments[i], 1u << 20);
+        cr_assert_eq(file_read(path, &segments[i], NULL), 0);
+    }
+    for (size_t cut = 0; cut < segments[1].len; cut++) {
+        put_segment(1, buf_str(&segments[0]));
+        put_segment(2, str_make(segments[1].ptr, cut));
+        snprintf(path, sizeof path, "%s/%08d.seg", dir, 3);
+        unlink(path);
+        struct group *g = open_spool();
+        struct source *s = source_find(&registry, STR("key"));
+        cr_assert_not_null(s);
+        cr_expect_eq(source_resume(&registry, s), 100, "cut %zu", cut);
+        cr_assert_not_null(g);
+        cr_expect_null(g->next);
+        group_free(g);
+        close_spool(true);
+    }
+    buf_deinit(&segments[0]);
+    buf_deinit(&segments[1]);
 }
 
 Test(promtail_spool, deletes_segments_that_are_done)
