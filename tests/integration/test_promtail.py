@@ -154,13 +154,17 @@ class PromtailTest(unittest.TestCase):
         self.assertEqual(promtail.metric("promtail_lost_bytes_total"),
                          len(lines(0, 10)) - 10)
 
-    def test_drains_a_file_that_was_rotated_while_stopped(self):
+    def read_a_hundred_lines_and_kill(self):
         self.sink.start()
         promtail = self.start()
         promtail.append("a.log", lines(0, 100))
         promtail.start()
         lib.wait_until(lambda: self.sink.distinct() == 100, what="the first lines")
         promtail.kill()
+        return promtail
+
+    def test_drains_a_file_that_was_rotated_while_stopped(self):
+        promtail = self.read_a_hundred_lines_and_kill()
         logs = os.path.join(promtail.folder, "logs")
         promtail.append("a.log", lines(100, 150))
         os.rename(os.path.join(logs, "a.log"), os.path.join(logs, "a.log.2"))
@@ -170,12 +174,7 @@ class PromtailTest(unittest.TestCase):
         self.check_all(250)
 
     def test_drains_a_rotated_file_that_was_compressed(self):
-        self.sink.start()
-        promtail = self.start()
-        promtail.append("a.log", lines(0, 100))
-        promtail.start()
-        lib.wait_until(lambda: self.sink.distinct() == 100, what="the first lines")
-        promtail.kill()
+        promtail = self.read_a_hundred_lines_and_kill()
         logs = os.path.join(promtail.folder, "logs")
         promtail.append("a.log", lines(100, 150))
         os.rename(os.path.join(logs, "a.log"), os.path.join(logs, "a.log.1"))
@@ -185,12 +184,7 @@ class PromtailTest(unittest.TestCase):
         self.check_all(200)
 
     def test_drains_a_rotated_file_though_nothing_has_come_in_its_place(self):
-        self.sink.start()
-        promtail = self.start()
-        promtail.append("a.log", lines(0, 100))
-        promtail.start()
-        lib.wait_until(lambda: self.sink.distinct() == 100, what="the first lines")
-        promtail.kill()
+        promtail = self.read_a_hundred_lines_and_kill()
         path = os.path.join(promtail.folder, "logs", "a.log")
         promtail.append("a.log", lines(100, 150))
         os.rename(path, path + ".1")
