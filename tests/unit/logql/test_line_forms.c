@@ -227,8 +227,8 @@ Test(logql_line_forms, logfmt_is_read_as_by_the_parser)
         "| logfmt | a=\"x\"",
         "sum by (a) (count_over_time({app=\"x\"} | logfmt [1m]))",
         "sum by (a, c) (count_over_time({app=\"x\"} | logfmt --strict [1m]))",
-        "sum by (b, app_extracted) (count_over_time({app=\"x\"} | logfmt --keep-empty | b>=2 "
-        "[1m]))",
+        ("sum by (b, app_extracted) (count_over_time({app=\"x\"} | logfmt --keep-empty | b>=2 "
+         "[1m]))"),
         "max_over_time({app=\"x\"} | logfmt | unwrap duration(a) [1m]) by (b)",
     };
     for (size_t i = 0; i < ARRAY_LEN(queries); i++)
