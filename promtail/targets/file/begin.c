@@ -80,8 +80,11 @@ static void recover_between(struct tail *t, struct folder_set *folders, bool is_
                      : open(files[i].path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         bool is_new =
             fd >= 0 && fstat(fd, &st) == 0 && !is_next(t, fd, &st) && !is_known(t, fd, &st);
-        if (is_new && st.st_size == 0 && !is_last_try)
-            is_new = !(folders->is_stale = true); /* perhaps a copy that was only just begun */
+        if (is_new && st.st_size == 0 &&
+            !is_last_try) { /* perhaps a copy that was only just begun */
+            folders->is_stale = true;
+            is_new = false;
+        }
         if (is_new && ident_take(fd, &id))
             drain(t, new_source(t, &id, 0), fd, str_has_suffix(name, STR(".gz")));
         else if (fd >= 0)
