@@ -223,6 +223,32 @@ class PromtailTest(unittest.TestCase):
         promtail.process.send_signal(signal.SIGCONT)
         self.check_all(150)
 
+    def test_reads_what_came_and_went_in_an_empty_file_while_held_up(self):
+        """It was seen with its first lines, but the queue was full until others stood there."""
+        promtail = self.read_a_hundred_lines_and_kill()
+        promtail.start()
+        time.sleep(0.5)
+        self.sink.stop()
+        padding = (base64.b64encode(os.urandom(750)).decode() for _ in range(20000))
+        promtail.append("b.log", "".join(f"F2 N{i} {p}\n" for i, p in enumerate(padding)))
+        time.sleep(2)  # 20 MB do not fit the queue
+        path = os.path.join(promtail.folder, "logs", "a.log")
+        os.truncate(path, 0)
+        while "file was truncated" not in promtail.tail():
+            time.sleep(0.001)
+        promtail.append("a.log", lines(100, 150))
+        for i in range(40):  # each new name makes it look
+            promtail.append(f"{i}.tmp", "")
+            time.sleep(0.02)
+            if i == 20:
+                shutil.copy(path, path + ".1")
+                os.truncate(path, 0)
+                promtail.append("a.log", lines(150, 200))
+        time.sleep(0.5)
+        self.sink.start()
+        lib.wait_until(lambda: self.sink.report()[0].get(2, (0, 0))[0] == 20000, what="b.log")
+        self.check_all(100)  # this sink has not seen the first hundred
+
     def test_sets_a_damaged_positions_file_aside(self):
         self.sink.start()
         promtail = self.start()

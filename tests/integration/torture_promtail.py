@@ -46,6 +46,7 @@ limits_config:
   ingestion_burst_size_mb: 1000
   per_stream_rate_limit: 1GB
   per_stream_rate_limit_burst: 1GB
+  max_entries_limit_per_query: 100000000
 """
 
 
@@ -80,10 +81,24 @@ def ask_loge(port):
     query = urllib.parse.urlencode({
         "query": 'sum by (filename) (count_over_time({job="torture"}[6h]))', "time": time.time() + 5})
     url = f"http://127.0.0.1:{port}/loki/api/v1/query?{query}"
-    with urllib.request.urlopen(url, timeout=60) as r:
+    with urllib.request.urlopen(url, timeout=300) as r:
         result = json.load(r)["data"]["result"]
     return {int(os.path.basename(x["metric"]["filename"])[1:4]): (int(x["value"][1]), 0)
             for x in result}, {}
+
+
+def print_missing_of_loge(port, path, written):
+    """Ranges of line numbers ("F<file> N<number> ...") that a loge does not have."""
+    query = urllib.parse.urlencode({
+        "query": f'{{job="torture",filename="{path}"}}', "start": time.time() - 6 * 3600,
+        "end": time.time() + 60, "limit": 100000000})
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/loki/api/v1/query_range?{query}",
+                                timeout=300) as r:
+        result = json.load(r)["data"]["result"]
+    here = sorted({int(line.split()[1][1:]) for x in result for _, line in x["values"]})
+    for before, after in zip([-1] + here, here + [written]):
+        if after > before + 1:
+            print(f"  {os.path.basename(path)}: {before + 1} to {after - 1} did not arrive")
 
 
 class Torture:
@@ -195,6 +210,10 @@ class Torture:
                       f"{written[i]} written, {got} arrived, {twice} doubled")
         if lost > 0 and not self.args.loge:
             print_missing(self.port)
+        for i, n in written.items() if self.args.loge else ():
+            if files.get(i, (0, 0))[0] < n:
+                print_missing_of_loge(
+                    self.port, os.path.join(self.dir, "logs", f"f{i:03d}.log"), n)
         return lost == 0 and doubles == 0
 
 

@@ -135,7 +135,7 @@ static void open_next(struct tail *t)
         tail_drop_next(t);
         return;
     }
-    t->next.size = st.st_size;
+    t->next.size = t->next.ident.head_bytes > 0 ? st.st_size : 0;
     wait_for_folder(t);
 }
 
@@ -175,6 +175,18 @@ static bool is_truncated(const struct generation *g, const struct stat *st)
     return g->at_end && changed && g->fd >= 0 && !ident_head_matches(g->fd, &g->source->ident);
 }
 
+/* It was empty a moment ago.  Its head is taken now: until it is read, another text may stand there.
+ */
+static void know_head(struct generation *g)
+{
+    if (g->inflate != NULL || g->source->ident.head_bytes > 0 || g->size == 0)
+        return;
+    if (generation_open_fd(g) && !ident_take(g->fd, &g->source->ident))
+        g->is_broken = true;
+    if (g->source->ident.head_bytes == 0)
+        g->size = 0; /* and is empty again */
+}
+
 static void look_at_path(struct tail *t)
 {
     struct stat st;
@@ -192,6 +204,7 @@ static void look_at_path(struct tail *t)
             g->size = st.st_size;
             g->mtime_nsec = st.st_mtim.tv_nsec;
             g->looked_mono_ns = clock_mono_ns();
+            know_head(g);
         }
     }
     if (t->is_there && !t->is_refused && tail_current(t) == NULL)
