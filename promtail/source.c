@@ -58,7 +58,7 @@ void source_registry_sweep(struct source_registry *r)
         struct source *s = item;
         bool is_settled = s->refs == 0 && s->is_finished;
         for (size_t i = 0; i < r->n_clients && is_settled; i++)
-            is_settled = s->acked[i].pos >= s->queued[i].pos;
+            is_settled = s->acked[i].is_finished && s->acked[i].pos >= s->queued[i].pos;
         if (is_settled)
             VEC_PUSH(&gone, s);
     }
@@ -119,6 +119,7 @@ void source_restart(struct source_registry *r, struct source *s, int64_t pos)
     for (size_t i = 0; i < r->n_clients; i++) {
         s->queued[i].pos = s->acked[i].pos = pos;
         s->queued[i].holes.len = s->acked[i].holes.len = 0;
+        s->queued[i].is_finished = s->acked[i].is_finished = false;
     }
 }
 
@@ -146,7 +147,7 @@ void source_release(struct source *s, const void *owner)
 
 void source_mark_copy(struct source_mark *to, const struct source_mark *from)
 {
-    *to = (struct source_mark){.pos = from->pos, .is_told = true};
+    *to = (struct source_mark){.pos = from->pos, .is_told = true, .is_finished = from->is_finished};
     for (size_t i = 0; i < from->holes.len; i++)
         VEC_PUSH(&to->holes, from->holes.items[i]);
 }
@@ -193,7 +194,7 @@ void source_mark_go_back(struct source_mark *m, const struct source_mark *to)
 
 static bool mark_eq(const struct source_mark *a, const struct source_mark *b)
 {
-    return a->pos == b->pos && a->holes.len == b->holes.len &&
+    return a->pos == b->pos && a->is_finished == b->is_finished && a->holes.len == b->holes.len &&
            (a->holes.len == 0 ||
             memcmp(a->holes.items, b->holes.items, a->holes.len * sizeof *a->holes.items) == 0);
 }
@@ -230,18 +231,36 @@ bool source_wants(const struct source *s, size_t client, int64_t from)
     return mark_wants(&s->queued[client], from);
 }
 
+bool source_has_news(const struct source *s, size_t client)
+{
+    const struct source_mark *m = &s->queued[client];
+    bool is_end = s->is_finished && s->held.len == 0;
+    return s->read_to > m->pos || !m->is_told || (is_end && !m->is_finished);
+}
+
+bool source_was_finished(const struct source_registry *r, const struct source *s)
+{
+    bool is_finished = r->n_clients > 0;
+    for (size_t i = 0; i < r->n_clients; i++)
+        is_finished &= s->queued[i].is_finished;
+    return is_finished;
+}
+
 bool source_mark_queued(struct source *s, size_t client)
 {
     struct source_mark *old = &s->queued[client];
     if (s->held.len == 0 && old->holes.len == 0) { /* nearly always */
-        bool is_news = s->read_to > old->pos || !old->is_told;
+        bool is_news = source_has_news(s, client);
         old->pos = MAX(old->pos, s->read_to);
         old->is_told = true;
+        old->is_finished = s->is_finished;
         return is_news;
     }
-    struct source_mark now = {.pos = MAX(old->pos, s->read_to), .is_told = true};
-    /* While reading again after a restart: what lies ahead stays as it was. */
-    for (size_t i = 0; i < old->holes.len; i++)
+    struct source_mark now = {.pos = MAX(old->pos, s->read_to),
+                              .is_told = true,
+                              .is_finished = s->is_finished && s->held.len == 0};
+    /* While reading again after a restart: what lies ahead stays as it was, if it is to be read. */
+    for (size_t i = 0; i < old->holes.len && !s->is_finished; i++)
         if (old->holes.items[i].to > s->read_to)
             mark_add_hole(&now, (struct range){MAX(old->holes.items[i].from, s->read_to),
                                                old->holes.items[i].to});

@@ -27,8 +27,9 @@ struct held_range {
 
 /* How far one client has come with one source. */
 struct source_mark {
-    int64_t pos;  /* all below is done, save the holes */
-    bool is_told; /* it stands in the journal, be it that nothing was read yet */
+    int64_t pos;      /* all below is done, save the holes */
+    bool is_told;     /* it stands in the journal, be it that nothing was read yet */
+    bool is_finished; /* and there it says that nothing more is to come */
     struct {
         struct range *items;
         size_t len, cap;
@@ -97,6 +98,10 @@ int64_t source_resume(const struct source_registry *r, const struct source *s);
 bool source_wants(const struct source *s, size_t client, int64_t from);
 /* Brings the queued mark of a client up to date; true if it changed. */
 bool source_mark_queued(struct source *s, size_t client);
+/* True if that would tell something. */
+bool source_has_news(const struct source *s, size_t client);
+/* True if all clients were told that nothing more is to come. */
+bool source_was_finished(const struct source_registry *r, const struct source *s);
 /* The group that carried `mark` was acknowledged.  Takes the mark over. */
 void source_mark_acked(const struct source_registry *r, struct source *s, size_t client,
                        struct source_mark *mark);

@@ -171,9 +171,7 @@ void client_sync(struct client *c)
     size_t at = 0;
     void *item;
     while (strmap_next(&c->sources->by_key, &at, NULL, &item)) {
-        const struct source *s = item;
-        const struct source_mark *mark = &s->queued[c->index];
-        if (s->read_to > mark->pos || !mark->is_told) {
+        if (source_has_news(item, c->index)) {
             close_batches(c);
             return;
         }

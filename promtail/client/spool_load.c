@@ -37,7 +37,7 @@ void spool_put_mark(struct buf *b, const struct source *s, const struct source_m
     buf_put_u64(b, s->ident.ino);
     buf_put_u64(b, s->ident.head_hash);
     buf_put_u32(b, s->ident.head_bytes);
-    buf_put_u8(b, (s->is_finished ? SPOOL_FINISHED : 0) | (s->start != 0 ? SPOOL_STARTED : 0));
+    buf_put_u8(b, (mark->is_finished ? SPOOL_FINISHED : 0) | (s->start != 0 ? SPOOL_STARTED : 0));
     if (s->start != 0)
         buf_put_varint(b, s->start);
     buf_put_varint(b, mark->pos);
@@ -51,7 +51,6 @@ void spool_put_mark(struct buf *b, const struct source *s, const struct source_m
 struct loaded_mark {
     str key, name, yaml_key;
     struct source_ident ident;
-    bool is_finished;
     int64_t start;
     struct source_mark mark;
 };
@@ -72,7 +71,7 @@ static bool get_mark(struct cursor *c, struct loaded_mark *m)
     m->ident.head_hash = cursor_u64(c);
     m->ident.head_bytes = cursor_u32(c);
     uint8_t flags = cursor_u8(c);
-    m->is_finished = (flags & SPOOL_FINISHED) != 0;
+    m->mark.is_finished = (flags & SPOOL_FINISHED) != 0;
     m->start = (flags & SPOOL_STARTED) != 0 ? cursor_varint(c) : 0;
     m->mark.pos = cursor_varint(c);
     uint64_t n = cursor_uvarint(c);
@@ -105,9 +104,9 @@ static struct source *apply_mark(struct replay *r, struct loaded_mark *m, bool i
     size_t client = r->s->client;
     struct source *s = source_open(sources, m->key, m->name, m->yaml_key, m->start);
     s->ident = m->ident;
-    s->is_finished = m->is_finished;
     source_mark_deinit(&s->queued[client]);
     source_mark_copy(&s->queued[client], &m->mark);
+    s->is_finished = source_was_finished(sources, s); /* another client may need more of it */
     if (is_acked) {
         source_mark_deinit(&s->acked[client]);
         source_mark_copy(&s->acked[client], &m->mark);

@@ -6,6 +6,9 @@ truncate; promtail is killed (SIGKILL) and started again at random; the server r
 connections after it has taken a push, and answers errors after it has taken one.  At the end every
 line written must have arrived exactly once.
 
+What is deleted before promtail could read it is lost, as it must be; on a slow machine the writers
+therefore wait when promtail is a third of the kept generations behind.
+
 With --loge the server is loge, which is killed and started again at random too, and asked at the end.
 
   torture_promtail.py --bin-dir build/debug/bin [--seconds 20] [--files 100] [--rate 2] [--loge] ...
@@ -20,6 +23,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -113,6 +117,7 @@ class Torture:
         self.log = open(os.path.join(self.dir, "promtail.log"), "ab")
         self.promtail = None
         self.kills = 0
+        self.held_s = 0
 
     def tool(self, name):
         return os.path.join(self.args.bin_dir, name)
@@ -157,6 +162,7 @@ class Torture:
             [self.tool("torture_writer"), os.path.join(self.dir, "logs"), str(a.files),
              str(int(a.rate * 1e6)), str(a.seconds), str(a.rotate_ms), str(a.keep)],
             stdout=subprocess.PIPE, text=True)
+        threading.Thread(target=self.pace, args=(writer,), daemon=True).start()
         try:
             self.start()
             self.torment(writer)
@@ -168,6 +174,27 @@ class Torture:
                 if p.poll() is None:
                     p.kill()
                 p.wait()
+
+    def written(self):
+        try:
+            with open(os.path.join(self.dir, "written")) as f:
+                return int(f.read() or 0)
+        except OSError:
+            return 0  # it is only starting
+
+    def pace(self, writer):
+        """Holds the writers while too much of what is kept has not arrived."""
+        arrived, started = 0, time.time()
+        while writer.poll() is None:
+            time.sleep(1)
+            files, _ = self.counts()
+            arrived = max(arrived, sum(d for d, _ in files.values()))
+            written = self.written()
+            per_second = written / max(1, time.time() - started - self.held_s)
+            allowed = per_second * self.args.keep * self.args.rotate_ms / 1000 / 3
+            is_held = written - arrived > allowed
+            writer.send_signal(signal.SIGSTOP if is_held else signal.SIGCONT)
+            self.held_s += 1 if is_held else 0
 
     def torment(self, writer):
         while writer.poll() is None:
@@ -202,7 +229,7 @@ class Torture:
         doubles = sum(d + max(0, n - written.get(i, 0)) for i, (n, d) in files.items())
         print(f"{total} lines in {len(written)} files, promtail killed {self.kills} times: "
               f"{lost} lost, {doubles} doubled, {extra.get('repeats', 0)} repeats dropped, "
-              f"{extra.get('gaps', 0)} gaps")
+              f"{extra.get('gaps', 0)} gaps, writers held {self.held_s} s")
         for i in sorted(written):
             got, twice = files.get(i, (0, 0))
             if got != written[i] or twice:

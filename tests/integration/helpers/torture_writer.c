@@ -3,8 +3,8 @@
  *   torture_writer DIR FILES BYTES_PER_SECOND SECONDS ROTATE_MS KEEP
  *
  * File i is DIR/fNNN.log; even ones are rotated by rename, odd ones by copy and truncate; KEEP old
- * generations stay.  Lines are "F<file> N<number> <padding>".  At the end the number of lines of
- * each file is printed: "<file> <lines>". */
+ * generations stay.  Lines are "F<file> N<number> <padding>".  How many there are by now stands in
+ * DIR/../written; at the end the number of lines of each file is printed: "<file> <lines>". */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -141,6 +141,17 @@ static void write_lines(int i, size_t bytes)
     write_all(files[i].fd, chunk + first, n - first);
 }
 
+static void tell_progress(int fd, int n_files)
+{
+    char text[32];
+    uint64_t n = 0;
+    for (int i = 0; i < n_files; i++)
+        n += files[i].n_lines;
+    int len = snprintf(text, sizeof text, "%20" PRIu64 "\n", n);
+    if (pwrite(fd, text, (size_t)len, 0) != len)
+        die("written");
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 7)
@@ -160,6 +171,11 @@ int main(int argc, char **argv)
             start + FIRST_ROTATION_NS + (int64_t)random_below((uint32_t)rotate_ms) * 1000000;
         open_file(i);
     }
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/../written", dir);
+    int progress = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (progress < 0)
+        die(path);
     double written = 0;
     for (int64_t now; (now = now_ns()) < end;) {
         double due = (double)(now - start) / 1e9 * rate;
@@ -168,10 +184,14 @@ int main(int argc, char **argv)
             if (now >= files[i].rotate_at_ns) {
                 rotate(i);
                 files[i].rotate_at_ns += rotate_ms * 1000000;
+                if (files[i].rotate_at_ns < now) /* it was held up */
+                    files[i].rotate_at_ns =
+                        now + (int64_t)random_below((uint32_t)rotate_ms) * 1000000;
             }
             write_lines(i, each);
         }
         written = each > 0 ? due : written;
+        tell_progress(progress, n_files);
         nanosleep(&(struct timespec){.tv_nsec = TICK_NS}, NULL);
     }
     for (int i = 0; i < n_files; i++)

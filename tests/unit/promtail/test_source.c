@@ -118,6 +118,7 @@ Test(promtail_source, is_forgotten_when_finished_and_settled)
     source->is_finished = true;
     source_advance(source, 150);
     source_mark_queued(source, 0);
+    source_mark_queued(source, 1);
     source_unref(source);
     source_registry_sweep(&registry);
     cr_assert_not_null(source_find(&registry, STR("k")), "not acknowledged yet");
@@ -129,4 +130,45 @@ Test(promtail_source, is_forgotten_when_finished_and_settled)
     source_registry_sweep(&registry);
     cr_assert_null(source_find(&registry, STR("k")));
     source = source_open(&registry, STR("k"), STR("n"), STR(""), 0); /* for the tear-down */
+}
+
+Test(promtail_source, tells_its_end_once)
+{
+    source_advance(source, 150);
+    cr_assert(source_mark_queued(source, 0));
+    source->is_finished = true;
+    cr_assert(source_has_news(source, 0));
+    cr_assert(source_mark_queued(source, 0), "the end is news, though nothing was read");
+    cr_assert(source->queued[0].is_finished);
+    cr_assert(!source_has_news(source, 0) && !source_mark_queued(source, 0));
+    cr_assert(!source_was_finished(&registry, source), "the other client was not told");
+    source_mark_queued(source, 1);
+    cr_assert(source_was_finished(&registry, source));
+}
+
+Test(promtail_source, has_not_ended_while_a_stage_keeps_a_part)
+{
+    int kept = 0;
+    source_hold(source, 110, 150, &kept);
+    source_advance(source, 150);
+    source->is_finished = true;
+    source_mark_queued(source, 0);
+    cr_assert(!source->queued[0].is_finished);
+    source_release(source, &kept);
+    cr_assert(source_mark_queued(source, 0) && source->queued[0].is_finished);
+    cr_assert_eq(source->queued[0].holes.len, 0);
+}
+
+/* What was kept back before a restart and cannot be read again. */
+Test(promtail_source, gives_its_holes_up_at_its_end)
+{
+    int kept = 0;
+    source_hold(source, 110, 150, &kept);
+    source_advance(source, 150);
+    source_mark_queued(source, 0);
+    source->held.len = 0; /* the restart */
+    source->read_to = 110;
+    source->is_finished = true;
+    cr_assert(source_mark_queued(source, 0));
+    cr_assert(source->queued[0].is_finished && source->queued[0].holes.len == 0);
 }

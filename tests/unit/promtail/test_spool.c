@@ -256,3 +256,25 @@ Test(promtail_spool, a_client_that_never_heard_of_a_source_reads_it_from_its_sta
     group_free(groups);
     close_spool(true);
 }
+
+Test(promtail_spool, a_source_is_finished_when_all_clients_know)
+{
+    struct group *groups = NULL;
+    struct error err = {0};
+    cr_assert_null(open_spool());
+    struct source *s = source_open(&registry, STR("key"), STR("name"), STR("/f"), 0);
+    s->is_finished = true;
+    group_free(append("its end", 300));
+    source_unref(s);
+    close_spool(false);
+    group_free(open_spool());
+    cr_expect(source_find(&registry, STR("key"))->is_finished);
+    close_spool(false);
+
+    source_registry_init(&registry, 2);
+    cr_assert_eq(spool_open(&spool, dir, 4096, 0, &registry, false, &groups, &err), 0, "%s",
+                 err.text);
+    cr_expect(!source_find(&registry, STR("key"))->is_finished, "the second needs it still");
+    group_free(groups);
+    close_spool(true);
+}
