@@ -50,6 +50,14 @@ bool tval_truth(const struct tval *v)
     }
 }
 
+bool tval_holds_any(const struct tval *v)
+{
+    const char *name = v->type == TVAL_LIST  ? v->list->type_name
+                       : v->type == TVAL_MAP ? v->map->type_name
+                                             : "";
+    return str_has_suffix(str_c(name), STR("interface {}"));
+}
+
 /* Index of the first key that is not below `key`. */
 static size_t lower_bound(const struct tmap *m, str key)
 {

@@ -104,6 +104,8 @@ const char *tval_kind_name(const struct tval *v);
 /* What if, and, or call true: not zero, not empty.  A root counts as true if it has labels, which
  * the caller has to find out. */
 bool tval_truth(const struct tval *v);
+/* True for a list or map of interface {}: what is taken out of it is boxed. */
+bool tval_holds_any(const struct tval *v);
 
 /* The value of a key, NULL if absent. */
 const struct tval *tmap_get(const struct tmap *m, str key);
