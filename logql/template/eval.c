@@ -6,19 +6,6 @@
 
 static struct tval eval_arg(struct teval *x, struct tval dot, char param, const struct tnode *n);
 
-void teval_init(struct teval *x, const struct template *t, struct template_ctx *ctx,
-                struct error *err)
-{
-    x->t = t;
-    x->ctx = ctx;
-    x->err = err;
-    x->rc = 0;
-    x->node = t->trees.items[0].root;
-    x->tree_name = t->name;
-    x->n_vars = 0; /* the slots are not cleared: most templates use one */
-    x->steps = 0;
-}
-
 /* --- errors --- */
 
 /* template: line:1:3: executing "line" at <node>: text */

@@ -25,8 +25,20 @@ struct teval {
     long steps;
 };
 
-void teval_init(struct teval *x, const struct template *t, struct template_ctx *ctx,
-                struct error *err);
+/* $ is the root. */
+static inline void teval_init(struct teval *x, const struct template *t, struct template_ctx *ctx,
+                              struct error *err)
+{
+    x->t = t;
+    x->ctx = ctx;
+    x->err = err;
+    x->rc = 0;
+    x->node = t->trees.items[0].root;
+    x->tree_name = t->name;
+    x->vars[0] = (struct teval_var){STR("$"), {.type = TVAL_ROOT}};
+    x->n_vars = 1; /* the other slots are not cleared: most templates use one */
+    x->steps = 0;
+}
 
 /* The value of `pipe`, and what it declares or assigns. */
 struct tval teval_pipeline(struct teval *x, struct tval dot, const struct tnode *pipe);

@@ -227,9 +227,7 @@ int template_exec(const struct template *t, struct template_ctx *ctx, struct buf
     x.out = out;
     x.depth = 0;
     teval_init(&x.eval, t, ctx, err);
-    struct tval root = {.type = TVAL_ROOT};
-    teval_push_var(&x.eval, STR("$"), root);
     const struct tnode_tree *main = template_find_tree(t, t->name);
-    walk(&x, root, main->root);
+    walk(&x, (struct tval){.type = TVAL_ROOT}, main->root);
     return x.eval.rc;
 }
