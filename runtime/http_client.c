@@ -13,6 +13,7 @@
 #define RESPONSE_BYTES_DEFAULT ((size_t)64 * 1024 * 1024)
 #define TOKEN_BYTES_MAX        ((size_t)64 * 1024)
 #define CONNECTIONS_KEPT_MAX   64
+#define KEEPALIVE_S            15
 
 /* A socket of libcurl's that the loop watches. */
 struct client_socket {
@@ -278,6 +279,11 @@ static int handle_setup(struct http_handle *h, const struct http_client_config *
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, h);
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    /* A peer that went without a word is found out, though nothing is to be sent to it: a watch
+     * waits for minutes. */
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_S);
     /* The environment's proxy is not ours to take: only a configured one counts. */
     curl_easy_setopt(easy, CURLOPT_PROXY, c->proxy_url ? c->proxy_url : "");
     set_str(easy, CURLOPT_USERAGENT, c->user_agent);
