@@ -36,6 +36,12 @@ struct loop_timer {
     void *arg;
 };
 
+struct loop_watch {
+    uv_poll_t uv;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
 static void run_calls(struct loop *l)
 {
     struct loop_call *newest = atomic_exchange_explicit(&l->calls, NULL, memory_order_acquire);
@@ -178,6 +184,38 @@ void loop_timer_free(struct loop_timer *t)
 {
     if (t != NULL)
         uv_close((uv_handle_t *)&t->uv, on_timer_closed);
+}
+
+/* --- descriptors --- */
+
+static void on_readable(uv_poll_t *uv, int status, int events)
+{
+    struct loop_watch *w = CONTAINER_OF(uv, struct loop_watch, uv);
+    (void)status, (void)events;
+    w->fn(w->arg);
+}
+
+struct loop_watch *loop_watch_new(struct loop *l, int fd, void (*fn)(void *arg), void *arg)
+{
+    struct loop_watch *w = mem_zalloc(sizeof *w);
+    ASSERT(uv_poll_init(&l->uv, &w->uv, fd) == 0);
+    w->fn = fn;
+    w->arg = arg;
+    uv_poll_start(&w->uv, UV_READABLE, on_readable);
+    return w;
+}
+
+static void on_watch_closed(uv_handle_t *h)
+{
+    mem_free(CONTAINER_OF((uv_poll_t *)h, struct loop_watch, uv));
+}
+
+void loop_watch_free(struct loop_watch *w)
+{
+    if (w == NULL)
+        return;
+    uv_poll_stop(&w->uv); /* leaves epoll at once */
+    uv_close((uv_handle_t *)&w->uv, on_watch_closed);
 }
 
 /* --- signals --- */

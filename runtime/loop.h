@@ -28,6 +28,12 @@ void loop_timer_start(struct loop_timer *t, uint64_t after_ms, uint64_t repeat_m
 void loop_timer_stop(struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t); /* NULL allowed; the memory goes when libuv lets go */
 
+/* Watches a descriptor that stays the caller's: fn(arg) when there is something to read. */
+struct loop_watch;
+struct loop_watch *loop_watch_new(struct loop *l, int fd, void (*fn)(void *arg), void *arg);
+/* fn is not called any more, and the descriptor may be closed; NULL allowed. */
+void loop_watch_free(struct loop_watch *w);
+
 /* Signals: the first SIGTERM or SIGINT calls on_stop, a second one exits the process with status 1
  * at once; SIGHUP calls on_reload if it is not NULL; SIGPIPE is ignored. */
 void loop_signals(struct loop *l, void (*on_stop)(void *arg), void (*on_reload)(void *arg),

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include <systemd/sd-journal.h>
-#include <uv.h>
 /* <syslog.h>, which comes along, takes names of runtime/log.h. */
 #undef LOG_DEBUG
 #undef LOG_INFO
@@ -45,7 +44,7 @@ struct journal_target {
     const struct target_env *env;
     const struct journal_config *config;
     sd_journal *journal;
-    uv_poll_t *poll;
+    struct loop_watch *watch;
     struct loop_timer *timer;
     struct source *source;
     int64_t last_pos;
@@ -172,20 +171,10 @@ static void on_round(void *arg)
     loop_timer_start(t->timer, 0, 0);
 }
 
-static void on_wake(uv_poll_t *poll, int status, int events)
-{
-    struct journal_target *t = poll->data;
-    (void)status, (void)events;
-    if (t == NULL)
-        return;
-    sd_journal_process(t->journal);
-    on_round(t);
-}
-
-static void on_tick(void *arg)
+static void on_wake(void *arg)
 {
     struct journal_target *t = arg;
-    sd_journal_process(t->journal); /* what the descriptor did not tell */
+    sd_journal_process(t->journal);
     on_round(t);
 }
 
@@ -252,10 +241,7 @@ static int join_loop(struct journal_target *t, struct error *err)
     int fd = sd_journal_get_fd(t->journal); /* before the first look, so that nothing is missed */
     if (fd < 0)
         return fail(err, "watch", fd);
-    t->poll = mem_zalloc(sizeof *t->poll);
-    uv_poll_init(loop_uv(t->env->loop), t->poll, fd);
-    t->poll->data = t;
-    uv_poll_start(t->poll, UV_READABLE, on_wake);
+    t->watch = loop_watch_new(t->env->loop, fd, on_wake, t);
     return 0;
 }
 
@@ -272,20 +258,11 @@ static void open_source(struct journal_target *t)
     t->last_pos = source_acked(t->env->sources, t->source);
 }
 
-static void on_closed(uv_handle_t *h)
-{
-    mem_free(h);
-}
-
 static void stop_reading(struct journal_target *t)
 {
     loop_timer_stop(t->timer);
-    if (t->poll != NULL) {
-        t->poll->data = NULL;
-        uv_poll_stop(t->poll);
-        uv_close((uv_handle_t *)t->poll, on_closed);
-    }
-    t->poll = NULL;
+    loop_watch_free(t->watch);
+    t->watch = NULL;
     if (t->journal != NULL)
         sd_journal_close(t->journal);
     t->journal = NULL;
@@ -322,7 +299,7 @@ static int start(const struct target_env *env, const struct scrape_config *job,
     t->env = env;
     t->config = job->journal;
     arena_init(&t->arena, SIZE_MAX);
-    t->timer = loop_timer_new(env->loop, on_tick, t);
+    t->timer = loop_timer_new(env->loop, on_wake, t);
     t->lines =
         metric_single(metric_family("promtail_journal_target_lines_total", METRIC_COUNTER,
                                     "Total number of successful journal lines read", NULL, NULL));
