@@ -1,11 +1,14 @@
-"""Programs that only tests need, from Debian packages unpacked under build/peers (never installed)."""
+"""Programs that only tests need, kept under build/peers (never installed): from Debian packages, and
+Java programs from Maven Central."""
 import os
+import shutil
 import subprocess
 import unittest
 
 from lib import ROOT
 
 FOLDER = os.path.join(ROOT, "build", "peers")
+HELPERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "helpers")
 
 
 def program(package, path):
@@ -25,3 +28,30 @@ def program(package, path):
     if not os.path.exists(found):
         raise unittest.SkipTest(f"the package {package} holds no {path}")
     return found
+
+
+def jars(name):
+    """Folder with the jars that helpers/<name>_pom.xml names, fetched on first use; skips the test
+    if there is no Java or they cannot be had."""
+    folder = os.path.join(FOLDER, name)
+    done = os.path.join(folder, "jars")
+    if shutil.which("java") is None:
+        raise unittest.SkipTest("no java")
+    if os.path.exists(done):
+        return done
+    if shutil.which("mvn") is None:
+        raise unittest.SkipTest(f"no mvn to fetch {name} with")
+    repository, fetched = os.path.join(folder, "repository"), os.path.join(folder, "fetched")
+    os.makedirs(folder, exist_ok=True)
+    try:
+        subprocess.run(["mvn", "-q", "-B", "-f", os.path.join(HELPERS, name + "_pom.xml"),
+                        f"-Dmaven.repo.local={repository}", f"-DoutputDirectory={fetched}",
+                        "dependency:copy-dependencies"], cwd=folder, check=True, timeout=900,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        os.rename(fetched, done)  # all or nothing
+    except (OSError, subprocess.SubprocessError) as why:
+        raise unittest.SkipTest(f"{name} cannot be had: {why}") from why
+    finally:
+        shutil.rmtree(repository, ignore_errors=True)
+        shutil.rmtree(fetched, ignore_errors=True)
+    return done

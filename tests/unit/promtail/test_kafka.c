@@ -8,15 +8,19 @@
 
 #include "base/mem.h"
 #include "promtail/config/targets.h"
+#include "promtail/positions.h"
 #include "promtail/targets/all.h"
 #include "runtime/loop.h"
+#include "runtime/workers.h"
 
 #define MESSAGES 5
 
 struct world {
     struct pipeline pipeline; /* first: the sink is its first member */
     struct loop *loop;
+    struct workers *workers;
     struct source_registry sources;
+    struct positions positions;
     struct target_env env;
     struct kafka_config config;
     struct scrape_config job;
@@ -27,22 +31,21 @@ struct world {
     struct buf seen;
 };
 
-static void ignore(void *arg)
+static void on_stopped(void *arg)
 {
-    (void)arg;
+    struct world *w = arg;
+    target_kafka.free(w->target);
+    w->target = NULL;
+    loop_timer_free(w->limit);
+    loop_stop(w->loop);
 }
 
 /* As the core does it: within the loop, so that the handles can close. */
 static void finish(void *arg)
 {
     struct world *w = arg;
-    if (w->target == NULL)
-        return;
-    target_kafka.stop(w->target, ignore, NULL);
-    target_kafka.free(w->target);
-    w->target = NULL;
-    loop_timer_free(w->limit);
-    loop_stop(w->loop);
+    if (w->target != NULL)
+        target_kafka.stop(w->target, on_stopped, w);
 }
 
 static void put(struct record_sink *sink, struct record *r)
@@ -112,6 +115,8 @@ static void run(struct world *w, const char *servers, const char *group, bool ac
     *w = (struct world){.acks = acks};
     w->pipeline.sink.put = put;
     w->loop = loop_new();
+    w->workers = workers_new(w->loop, 1, 4);
+    strmap_init(&w->positions.values);
     source_registry_init(&w->sources, 1);
     buf_init(&w->seen, 65536);
     w->config = (struct kafka_config){.use_incoming_timestamp = true,
@@ -123,7 +128,8 @@ static void run(struct world *w, const char *servers, const char *group, bool ac
                                       .auth_type = "none"};
     label_list_set(&w->config.labels, &a, STR("job"), STR("k"));
     w->job = (struct scrape_config){.job_name = "j", .kafka = &w->config};
-    w->env = (struct target_env){.loop = w->loop, .sources = &w->sources};
+    w->env = (struct target_env){
+        .loop = w->loop, .workers = w->workers, .sources = &w->sources, .positions = &w->positions};
     w->limit = loop_timer_new(w->loop, finish, w);
     loop_timer_start(w->limit, 30000, 0);
     cr_assert_eq(target_kafka.start(&w->env, &w->job, &w->pipeline, &w->target, &err), 0, "%s",
@@ -134,8 +140,10 @@ static void run(struct world *w, const char *servers, const char *group, bool ac
 
 static void end(struct world *w)
 {
+    workers_free(w->workers);
     loop_free(w->loop);
     source_registry_deinit(&w->sources);
+    positions_deinit(&w->positions);
     buf_deinit(&w->seen);
 }
 
