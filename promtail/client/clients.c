@@ -93,10 +93,14 @@ static void print(const struct record *r)
 static void put(struct record_sink *sink, struct record *r)
 {
     struct clients *all = (struct clients *)sink;
-    if (!passes_rate(all) || !passes_size(all, r) || !passes_streams(all, r))
+    if (!passes_rate(all))
         return;
-    if (all->is_dry_run)
+    if (all->is_dry_run) {
         print(r);
+        return;
+    }
+    if (!passes_size(all, r) || !passes_streams(all, r))
+        return;
     for (size_t i = 0; i < all->items.len; i++)
         client_put(all->items.items[i], r);
 }

@@ -78,12 +78,14 @@ static int wrong_type(const struct yaml_node *n, const char *key, const char *wa
 
 /* What a text of a weakly read setting could not become. */
 static int not_parsed(const struct yaml_node *n, const char *key, const char *wanted,
-                      struct error *err)
+                      const char *func, struct error *err)
 {
+    struct error why = {0};
     if (strcmp(stage_conf_type(n), "string") != 0)
         return wrong_type(n, key, wanted, err);
-    return error_set(err, E_PARSE, "line %d: cannot parse '%s' as %s: invalid syntax: \"%.*s\"",
-                     n->line, key, wanted, STR_ARG(n->text));
+    goparse_error(&why, func, n->text, E_PARSE);
+    return error_set(err, E_PARSE, "line %d: cannot parse '%s' as %s: %s", n->line, key, wanted,
+                     why.text);
 }
 
 /* The text of any scalar, numbers and booleans as mapstructure spells them. */
@@ -179,20 +181,28 @@ int stage_conf_float(const struct yaml_node *map, const char *key, double *ret, 
 int stage_conf_strs(const struct yaml_node *map, const char *key, struct arena *a, str **ret,
                     size_t *ret_n, struct error *err)
 {
-    const struct yaml_node *n = stage_conf_get(map, key);
+    return stage_conf_node_strs(stage_conf_get(map, key), key, a, ret, ret_n, err);
+}
+
+int stage_conf_node_strs(const struct yaml_node *n, const char *key, struct arena *a, str **ret,
+                         size_t *ret_n, struct error *err)
+{
     if (is_absent(n))
         return 0;
-    bool is_list = n->kind == YAML_LIST;
-    size_t count = is_list ? n->n : 1;
-    str *items = ARENA_ARRAY(a, str, count > 0 ? count : 1);
-    for (size_t i = 0; i < count; i++) {
-        const struct yaml_node *one = is_list ? n->items[i] : n;
-        if (!node_is_string(one))
-            return wrong_type(one, key, "string", err);
-        items[i] = one->text;
+    if (n->kind != YAML_LIST)
+        return error_set(err, E_PARSE,
+                         "line %d: '%s': source data must be an array or slice, got %s", n->line,
+                         key, stage_conf_type(n));
+    str *items = ARENA_ARRAY(a, str, MAX(n->n, 1));
+    for (size_t i = 0; i < n->n; i++) {
+        items[i] = STR_EMPTY;
+        if (!yaml_is_null(n->items[i]) && !node_is_string(n->items[i]))
+            return wrong_type(n->items[i], key, "string", err);
+        if (!yaml_is_null(n->items[i]))
+            items[i] = n->items[i]->text;
     }
     *ret = items;
-    *ret_n = count;
+    *ret_n = n->n;
     return 0;
 }
 
@@ -223,12 +233,12 @@ int stage_weak_bool(const struct yaml_node *map, const char *key, bool *ret, str
     }
     if (node_is_string(n) && goparse_bool(n->text, ret) == 0)
         return 0;
-    return not_parsed(n, key, "bool", err);
+    return not_parsed(n, key, "bool", "ParseBool", err);
 }
 
-int stage_weak_int(const struct yaml_node *map, const char *key, int64_t *ret, struct error *err)
+static int weak_whole(const struct yaml_node *n, const char *key, int64_t *ret, const char *wanted,
+                      const char *func, struct error *err)
 {
-    const struct yaml_node *n = stage_conf_get(map, key);
     bool b;
     double f;
     if (is_absent(n) || node_int(n, ret))
@@ -243,7 +253,22 @@ int stage_weak_int(const struct yaml_node *map, const char *key, int64_t *ret, s
     }
     if (node_is_string(n) && goparse_int(n->text, 0, 64, ret) == 0)
         return 0;
-    return not_parsed(n, key, "int", err);
+    return not_parsed(n, key, wanted, func, err);
+}
+
+int stage_weak_int(const struct yaml_node *map, const char *key, int64_t *ret, struct error *err)
+{
+    return weak_whole(stage_conf_get(map, key), key, ret, "int", "ParseInt", err);
+}
+
+int stage_weak_uint(const struct yaml_node *map, const char *key, int64_t *ret, struct error *err)
+{
+    const struct yaml_node *n = stage_conf_get(map, key);
+    int rc = weak_whole(n, key, ret, "uint", "ParseUint", err);
+    if (rc == 0 && *ret < 0)
+        rc = error_set(err, E_PARSE, "line %d: cannot parse '%s', %lld overflows uint", n->line,
+                       key, (long long)*ret);
+    return rc;
 }
 
 int stage_weak_float(const struct yaml_node *map, const char *key, double *ret, struct error *err)
@@ -258,7 +283,7 @@ int stage_weak_float(const struct yaml_node *map, const char *key, double *ret, 
     }
     if (node_is_string(n) && goparse_float(n->text, ret) == 0)
         return 0;
-    return not_parsed(n, key, "float", err);
+    return not_parsed(n, key, "float", "ParseFloat", err);
 }
 
 int stage_weak_strs(const struct yaml_node *map, const char *key, struct arena *a, str **ret,

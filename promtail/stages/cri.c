@@ -45,12 +45,9 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
     struct cri_stage read = {.max_partial_lines = 0};
     int rc = stage_weak_int(config, "max_partial_lines", &read.max_partial_lines, err);
     if (rc == 0)
-        rc = stage_weak_int(config, "max_partial_line_size", &read.max_partial_line_size, err);
+        rc = stage_weak_uint(config, "max_partial_line_size", &read.max_partial_line_size, err);
     if (rc == 0)
         rc = stage_weak_bool(config, "max_partial_line_size_truncate", &read.truncate, err);
-    if (rc == 0 && read.max_partial_line_size < 0)
-        rc = error_set(err, E_PARSE, "cannot parse 'max_partial_line_size', %lld overflows uint",
-                       (long long)read.max_partial_line_size);
     if (rc != 0)
         return rc;
     if (read.max_partial_lines == 0)

@@ -28,19 +28,25 @@ struct drop_conf {
     bool has_expression, has_value, has_older_than, has_longer_than;
 };
 
+/* One string, or a list of them. */
+static int read_sources(struct drop_stage *s, const struct yaml_node *source, struct arena *a)
+{
+    if (source == NULL || source->kind != YAML_SCALAR || yaml_is_null(source))
+        return stage_conf_node_strs(source, "source", a, &s->sources, &s->n_sources, NULL);
+    s->sources = ARENA_ARRAY(a, str, 1);
+    s->n_sources = 1;
+    return stage_conf_node_str(source, "source", &s->sources[0], NULL);
+}
+
 static int read_conf(struct drop_stage *s, struct drop_conf *c, const struct yaml_node *config,
                      struct arena *a, struct error *err)
 {
     *c = (struct drop_conf){.reason = STR_EMPTY, .separator = STR(";")};
-    const struct yaml_node *source = stage_conf_get(config, "source");
-    int rc = 0;
-    if (source != NULL && source->kind == YAML_LIST && source->n == 0)
-        s->sources = ARENA_ARRAY(a, str, 1);
-    else if (stage_conf_strs(config, "source", a, &s->sources, &s->n_sources, NULL) != 0)
-        rc = error_set(err, E_PARSE,
-                       "drop stage source invalid type should be string or list of strings");
-    if (rc == 0)
-        rc = stage_weak_str(config, "drop_counter_reason", a, &c->reason, NULL, err);
+    int rc = read_sources(s, stage_conf_get(config, "source"), a);
+    if (rc != 0)
+        return error_set(err, rc,
+                         "drop stage source invalid type should be string or list of strings");
+    rc = stage_weak_str(config, "drop_counter_reason", a, &c->reason, NULL, err);
     if (rc == 0)
         rc = stage_weak_str(config, "separator", a, &c->separator, NULL, err);
     if (rc == 0)

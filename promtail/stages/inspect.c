@@ -2,63 +2,156 @@
 
 #include <stdio.h>
 
-static void print_change(const char *what, str before, str after)
+#include "base/gofmt.h"
+#include "base/gotime.h"
+
+#define BLOCK_BYTES_MAX (64u << 20)
+
+/* One change, as Promtail prints what Go's comparison of the two records found:
+ *
+ *   {stages.Entry}.Extracted["level"].(string):
+ *   	-: info
+ *   	+: warn
+ *
+ * `before` or `after` is without ptr if the thing was not there, or is not any more. */
+static void print_change(struct buf *out, str path, str before, str after)
 {
-    if (before.ptr == NULL && after.ptr != NULL)
-        printf("%s:\n\t+ %.*s\n", what, STR_ARG(after));
-    else if (!str_eq(before, after))
-        printf("%s:\n\t- %.*s\n\t+ %.*s\n", what, STR_ARG(before), STR_ARG(after));
+    if (before.ptr != NULL && after.ptr != NULL && str_eq(before, after))
+        return;
+    buf_printf(out, "\n{stages.Entry}%.*s:", STR_ARG(path));
+    if (before.ptr != NULL)
+        buf_printf(out, "\n\t-: %.*s", STR_ARG(before));
+    if (after.ptr != NULL)
+        buf_printf(out, "\n\t+: %.*s", STR_ARG(after));
 }
 
-static void print_labels(const struct label_list *before, const struct label_list *after)
+/* --- extracted values --- */
+
+/* The %v of a value; ptr NULL for one that is not there. */
+static str text_of(const struct value *v, struct arena *a)
 {
-    for (size_t i = 0; i < after->n; i++) {
-        const struct label *l = &after->items[i];
-        str old = label_list_get(before, l->name);
-        if (old.ptr == NULL)
-            printf("labels:\n\t+ %.*s=\"%.*s\"\n", STR_ARG(l->name), STR_ARG(l->value));
-        else if (!str_eq(old, l->value))
-            printf("labels:\n\t- %.*s=\"%.*s\"\n\t+ %.*s=\"%.*s\"\n", STR_ARG(l->name),
-                   STR_ARG(old), STR_ARG(l->name), STR_ARG(l->value));
+    str text = STR("<nil>");
+    if (v == NULL)
+        return (str){NULL, 0};
+    if (v->kind != VALUE_NUM) {
+        value_text(v, a, &text);
+        return text;
     }
-    for (size_t i = 0; i < before->n; i++)
-        if (label_list_get(after, before->items[i].name).ptr == NULL)
-            printf("labels:\n\t- %.*s\n", STR_ARG(before->items[i].name));
+    struct buf b;
+    buf_init(&b, 64);
+    gofmt_float_v(&b, v->num);
+    text = arena_str(a, buf_str(&b));
+    buf_deinit(&b);
+    return text;
 }
 
-static void print_extracted(const struct record *before, const struct record *after)
+/* Values of one type are compared as such, others as what may be anything. */
+static const char *type_of(const struct value *before, const struct value *after)
 {
-    for (size_t i = 0; i < after->extracted.n; i++) {
-        const struct extracted_item *e = &after->extracted.items[i];
-        const struct value *old = extracted_get(before, e->key);
-        str was = {NULL, 0}, is = STR("null");
-        if (old != NULL && !value_text(old, before->arena, &was))
-            was = STR("null");
-        value_text(&e->value, after->arena, &is);
-        if (old == NULL || !str_eq(was, is))
-            printf("extracted:\n\t+ %.*s: %.*s\n", STR_ARG(e->key), STR_ARG(is));
+    if (before == NULL || after == NULL || before->kind != after->kind)
+        return "";
+    switch (after->kind) {
+    case VALUE_STR:
+        return ".(string)";
+    case VALUE_NUM:
+        return ".(float64)";
+    case VALUE_BOOL:
+        return ".(bool)";
+    case VALUE_NULL:
+        break;
     }
+    return "";
+}
+
+static void print_value(struct buf *out, str key, const struct value *before,
+                        const struct value *after, struct arena *a)
+{
+    str path = arena_printf(a, ".Extracted[\"%.*s\"]%s", STR_ARG(key), type_of(before, after));
+    print_change(out, path, text_of(before, a), text_of(after, a));
+}
+
+static void print_extracted(struct buf *out, const struct record *before,
+                            const struct record *after, struct arena *a)
+{
+    struct label_list keys = {0}; /* of both, sorted; without values */
+    for (size_t i = 0; i < before->extracted.n; i++)
+        label_list_set(&keys, a, before->extracted.items[i].key, STR_EMPTY);
+    for (size_t i = 0; i < after->extracted.n; i++)
+        label_list_set(&keys, a, after->extracted.items[i].key, STR_EMPTY);
+    label_list_sort(&keys);
+    for (size_t i = 0; i < keys.n; i++)
+        print_value(out, keys.items[i].name, extracted_get(before, keys.items[i].name),
+                    extracted_get(after, keys.items[i].name), a);
+}
+
+/* --- labels and the rest --- */
+
+static void print_labels(struct buf *out, const struct record *before, const struct record *after,
+                         struct arena *a)
+{
+    struct label_list names;
+    label_list_copy(&names, a, &before->labels);
+    for (size_t i = 0; i < after->labels.n; i++)
+        label_list_set(&names, a, after->labels.items[i].name, STR_EMPTY);
+    label_list_sort(&names);
+    for (size_t i = 0; i < names.n; i++) {
+        str name = names.items[i].name;
+        print_change(out, arena_printf(a, ".Entry.Labels[\"%.*s\"]", STR_ARG(name)),
+                     label_list_get(&before->labels, name), label_list_get(&after->labels, name));
+    }
+}
+
+static str time_of(const struct record *r, struct arena *a)
+{
+    struct gotime t = gotime_from_ns(r->ts_ns, NULL);
+    struct buf b;
+    if (r->ts_offset_s != 0)
+        t = gotime_in_fixed(t, STR_EMPTY, r->ts_offset_s);
+    buf_init(&b, 128);
+    gotime_append(&b, &t);
+    str text = arena_str(a, buf_str(&b));
+    buf_deinit(&b);
+    return text;
+}
+
+static str meta_of(const struct record *r, struct arena *a)
+{
+    str text = STR("[");
+    for (size_t i = 0; i < r->meta.n; i++)
+        text = arena_printf(a, "%.*s%s{%.*s %.*s}", STR_ARG(text), i > 0 ? " " : "",
+                            STR_ARG(r->meta.items[i].name), STR_ARG(r->meta.items[i].value));
+    return arena_printf(a, "%.*s]", STR_ARG(text));
+}
+
+void inspect_changes(const struct record *before, const struct record *after, struct buf *out)
+{
+    struct arena a;
+    arena_init(&a, SIZE_MAX);
+    print_extracted(out, before, after, &a);
+    print_labels(out, before, after, &a);
+    if (before->ts_ns != after->ts_ns)
+        print_change(out, STR(".Entry.Entry.Timestamp"), time_of(before, &a), time_of(after, &a));
+    print_change(out, STR(".Entry.Entry.Line"), before->line, after->line);
+    print_change(out, STR(".Entry.Entry.StructuredMetadata"), meta_of(before, &a),
+                 meta_of(after, &a));
+    arena_deinit(&a);
 }
 
 bool inspect_process(struct stage *s, struct record *r)
 {
     struct arena a;
-    arena_init(&a, SIZE_MAX);
+    struct buf out;
     struct record before;
+    arena_init(&a, SIZE_MAX);
+    buf_init(&out, BLOCK_BYTES_MAX);
     record_copy(&before, &a, r);
     bool goes_on = s->ops->process(s, r);
-    printf("[inspect: %s stage]: \n", s->ops->name);
-    if (goes_on) {
-        print_labels(&before.labels, &r->labels);
-        print_extracted(&before, r);
-        if (before.ts_ns != r->ts_ns)
-            printf("timestamp:\n\t- %lld ns\n\t+ %lld ns\n", (long long)before.ts_ns,
-                   (long long)r->ts_ns);
-        print_change("line", before.line, r->line);
-    } else {
-        printf("none\n");
-    }
-    fflush(stdout);
+    if (goes_on)
+        inspect_changes(&before, r, &out);
+    if (out.len == 0)
+        buf_append_c(&out, "none");
+    fprintf(stderr, "[inspect: %s stage]: %.*s\n", s->ops->name, STR_ARG(buf_str(&out)));
+    buf_deinit(&out);
     arena_deinit(&a);
     return goes_on;
 }

@@ -11,17 +11,13 @@ struct names_stage {
 static int compile(struct stage_build *b, const struct yaml_node *config, const char *name,
                    struct stage **ret, struct error *err)
 {
-    size_t n = config->kind == YAML_LIST ? config->n : 0;
-    if (config->kind == YAML_SCALAR && !yaml_is_null(config))
-        return error_set(err, E_PARSE, "'': source data must be an array or slice, got string");
-    if (n == 0)
-        return error_set(err, E_PARSE, "%s stage config cannot be empty", name);
-    str *names = ARENA_ARRAY(b->arena, str, n);
-    for (size_t i = 0; i < n; i++) {
-        int rc = stage_conf_node_str(config->items[i], name, &names[i], err);
-        if (rc != 0)
-            return rc;
-    }
+    str *names = NULL;
+    size_t n = 0;
+    int rc = stage_conf_node_strs(config, "", b->arena, &names, &n, err);
+    if (rc == 0 && n == 0)
+        rc = error_set(err, E_PARSE, "%s stage config cannot be empty", name);
+    if (rc != 0)
+        return rc;
     struct names_stage *s = mem_zalloc(sizeof *s);
     s->names = names;
     s->n = n;

@@ -103,7 +103,8 @@ static int read_buckets(const struct yaml_node *config, struct arena *a, struct 
     if (list == NULL || yaml_is_null(list))
         return 0;
     if (list->kind != YAML_LIST)
-        return error_set(err, E_PARSE, "'buckets': source data must be an array or slice");
+        return error_set(err, E_PARSE, "'buckets': source data must be an array or slice, got %s",
+                         stage_conf_type(list));
     m->buckets = ARENA_ARRAY(a, double, MAX(list->n, 1));
     for (size_t i = 0; i < list->n; i++) {
         int rc = stage_conf_node_float(list->items[i], "buckets", &m->buckets[i], err);
@@ -119,6 +120,8 @@ static int read_buckets(const struct yaml_node *config, struct arena *a, struct 
 static int read_config(const struct yaml_node *config, struct arena *a, struct metric_conf *m,
                        struct error *err)
 {
+    if (config != NULL && config->kind != YAML_MAP && !yaml_is_null(config))
+        return error_set(err, E_PARSE, "'' expected a map, got '%s'", stage_conf_type(config));
     int rc = stage_conf_str(config, "value", &m->value, &m->has_value, err);
     if (rc != 0 || m->type == METRIC_HISTOGRAM)
         return rc != 0 ? rc : read_buckets(config, a, m, err);

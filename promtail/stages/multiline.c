@@ -43,14 +43,11 @@ static int read_conf(struct multiline_stage *s, const struct yaml_node *config, 
     struct error why = {0};
     int rc = stage_weak_str(config, "firstline", a, &firstline, &has_firstline, err);
     if (rc == 0)
-        rc = stage_weak_int(config, "max_lines", &s->max_lines, err);
+        rc = stage_weak_uint(config, "max_lines", &s->max_lines, err);
     if (rc == 0)
         rc = stage_weak_str(config, "max_wait_time", a, &wait, &has_wait, err);
     if (rc != 0)
         return rc;
-    if (s->max_lines < 0)
-        return error_set(err, E_PARSE, "cannot parse 'max_lines', %lld overflows uint",
-                         (long long)s->max_lines);
     if (!has_firstline)
         return error_set(err, E_PARSE,
                          "multiline stage config must define `firstline` regular expression");

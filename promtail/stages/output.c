@@ -16,7 +16,7 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
     if (rc != 0)
         return rc;
     if (source.len == 0)
-        return error_set(err, E_PARSE, "output source value is required");
+        return error_set(err, E_PARSE, "output source value is required if output is specified");
     struct output_stage *s = mem_zalloc(sizeof *s);
     s->source = source;
     *ret = &s->base;

@@ -187,14 +187,14 @@ static int parse_test(struct scan *s, struct selector *ret, struct error *err)
 {
     struct line_test *t = &ret->tests[ret->n_tests];
     if (!test_op(s->kind, &t->op))
-        return fail(s, "", err);
+        return fail(s, "!= or !~ or |~ or |=", err);
     advance(s);
     if (s->kind != TOKEN_STRING)
         return fail(s, "STRING", err);
     bool is_regex = t->op == MATCH_RE || t->op == MATCH_NRE;
     int rc = is_regex ? regex_compile(s->token, 0, &t->re, err) : 0;
     if (rc != 0)
-        return rc;
+        return error_prefix(err, "error parsing pipeline: "), rc;
     if (!is_regex && s->token.len > 0)
         needle_init(&t->needle, s->token, false);
     ret->n_tests++;

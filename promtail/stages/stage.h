@@ -83,7 +83,9 @@ int stage_conf_str(const struct yaml_node *map, const char *key, str *ret, bool 
 int stage_conf_bool(const struct yaml_node *map, const char *key, bool *ret, struct error *err);
 int stage_conf_int(const struct yaml_node *map, const char *key, int64_t *ret, struct error *err);
 int stage_conf_float(const struct yaml_node *map, const char *key, double *ret, struct error *err);
-/* A list of strings, or one string; in the arena. */
+/* A list of strings, in the arena; a null among them is "". */
+int stage_conf_node_strs(const struct yaml_node *n, const char *key, struct arena *a, str **ret,
+                         size_t *ret_n, struct error *err);
 int stage_conf_strs(const struct yaml_node *map, const char *key, struct arena *a, str **ret,
                     size_t *ret_n, struct error *err);
 /* The same where Promtail decodes weakly: 100 stands for "100", "5" for 5, "true" for true; texts
@@ -92,6 +94,7 @@ int stage_weak_str(const struct yaml_node *map, const char *key, struct arena *a
                    bool *ret_is_set, struct error *err);
 int stage_weak_bool(const struct yaml_node *map, const char *key, bool *ret, struct error *err);
 int stage_weak_int(const struct yaml_node *map, const char *key, int64_t *ret, struct error *err);
+int stage_weak_uint(const struct yaml_node *map, const char *key, int64_t *ret, struct error *err);
 int stage_weak_float(const struct yaml_node *map, const char *key, double *ret, struct error *err);
 int stage_weak_strs(const struct yaml_node *map, const char *key, struct arena *a, str **ret,
                     size_t *ret_n, struct error *err);
