@@ -81,13 +81,8 @@ static void pretty_log(const struct log_expr *log, int level, struct buf *out)
 
 static void pretty_unwrap(const struct unwrap *u, int level, struct buf *out)
 {
-    bool is_converted = u->conversion != UNWRAP_NUMBER;
     indent(level, out);
-    buf_append_c(out, "| unwrap ");
-    buf_append_c(out, unwrap_conversion_text(u->conversion));
-    buf_append_c(out, is_converted ? "(" : "");
-    buf_append_str(out, u->label);
-    buf_append_c(out, is_converted ? ")" : "");
+    logql_print_unwrap(u, out);
     for (size_t i = 0; i < u->n_filters; i++) {
         buf_append_char(out, '\n');
         indent(level, out);

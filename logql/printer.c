@@ -254,14 +254,20 @@ static void print_grouping(const struct grouping *g, struct buf *out)
     logql_print_names(g->labels, g->n, ",", out);
 }
 
-static void print_unwrap(const struct unwrap *u, struct buf *out)
+void logql_print_unwrap(const struct unwrap *u, struct buf *out)
 {
     bool is_converted = u->conversion != UNWRAP_NUMBER;
-    buf_append_c(out, " | unwrap ");
+    buf_append_c(out, "| unwrap ");
     buf_append_c(out, unwrap_conversion_text(u->conversion));
     buf_append_c(out, is_converted ? "(" : "");
     buf_append_str(out, u->label);
     buf_append_c(out, is_converted ? ")" : "");
+}
+
+static void print_unwrap(const struct unwrap *u, struct buf *out)
+{
+    buf_append_char(out, ' ');
+    logql_print_unwrap(u, out);
     for (size_t i = 0; i < u->n_filters; i++) {
         buf_append_c(out, " | ");
         logql_print_label_filter(u->filters[i], out);

@@ -20,6 +20,8 @@ void logql_print_stage(const struct stage *s, struct buf *out);
 void logql_print_line_filter(const struct line_filter *f, struct buf *out);
 /* ( a>5 , c="d" ) */
 void logql_print_label_filter(const struct label_filter *f, struct buf *out);
+/* | unwrap bytes(a), without its filters */
+void logql_print_unwrap(const struct unwrap *u, struct buf *out);
 /* > bool on (a,b) group_left (c) with the joint "," */
 void logql_print_binary_op(const struct expr *e, const char *joint, struct buf *out);
 /* (a,b) with the joint "," */
