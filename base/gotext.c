@@ -3,18 +3,9 @@
 #include "base/buf.h"
 #include "base/utf8.h"
 
-/* Almost all text is ASCII: told eight bytes at a time. */
 bool gotext_is_plain(str text)
 {
-    uint64_t high = 0, word;
-    size_t i = 0;
-    for (; i + 8 <= text.len; i += 8) {
-        memcpy(&word, text.ptr + i, 8);
-        high |= word;
-    }
-    for (; i < text.len; i++)
-        high |= (unsigned char)text.ptr[i];
-    return (high & 0x8080808080808080u) == 0 || str_is_utf8(text);
+    return str_is_ascii(text) || str_is_utf8(text);
 }
 
 struct gotext gotext_make(str original, struct arena *a)

@@ -13,6 +13,7 @@ struct strmap {
 
 void strmap_init(struct strmap *m);
 void strmap_deinit(struct strmap *m);              /* values are the caller's */
+void strmap_free_values(struct strmap *m);         /* with mem_free; the map is empty afterwards */
 void *strmap_get(const struct strmap *m, str key); /* NULL if absent */
 /* Adds or replaces; returns the value that was there, or NULL.  `value` is not NULL. */
 void *strmap_put(struct strmap *m, str key, void *value);

@@ -106,6 +106,20 @@ char *str_dup_c(str s)
     return p;
 }
 
+/* Eight bytes at a time: almost all text is ASCII. */
+bool str_is_ascii(str s)
+{
+    uint64_t high = 0, word;
+    size_t i = 0;
+    for (; i + 8 <= s.len; i += 8) {
+        memcpy(&word, s.ptr + i, 8);
+        high |= word;
+    }
+    for (; i < s.len; i++)
+        high |= (unsigned char)s.ptr[i];
+    return (high & 0x8080808080808080u) == 0;
+}
+
 bool str_is_utf8(str s)
 {
     const unsigned char *p = (const unsigned char *)s.ptr, *end = p + s.len;

@@ -92,3 +92,4 @@ char *str_dup_c(str s);
 
 /* True if s is well-formed UTF-8 (no surrogates, no overlong forms), as Go's utf8.Valid. */
 bool str_is_utf8(str s);
+bool str_is_ascii(str s);

@@ -3,14 +3,6 @@
 #include "base/mem.h"
 #include "base/unicode_tables.h"
 
-static bool is_ascii(str s)
-{
-    unsigned char all = 0;
-    for (size_t i = 0; i < s.len; i++)
-        all |= (unsigned char)s.ptr[i];
-    return all < 0x80;
-}
-
 /* Decodes a rune of two bytes or more; 0 if malformed. */
 static size_t decode_long(const unsigned char *p, size_t left, uint32_t *ret)
 {
@@ -241,7 +233,7 @@ static bool append_mapped(struct buf *b, str s, uint32_t (*map)(uint32_t))
 {
     if (!buf_reserve(b, s.len))
         return false;
-    if (is_ascii(s)) {
+    if (str_is_ascii(s)) {
         for (size_t i = 0; i < s.len; i++)
             b->ptr[b->len++] = (char)map((unsigned char)s.ptr[i]);
         return true;

@@ -27,22 +27,11 @@ struct rate_table *rate_table_new(void)
     return t;
 }
 
-static void forget_all(struct rate_table *t)
-{
-    size_t at = 0;
-    void *bucket;
-    while (strmap_next(&t->buckets, &at, NULL, &bucket))
-        mem_free(bucket);
-    strmap_deinit(&t->buckets);
-    strmap_init(&t->buckets);
-}
-
 void rate_table_free(struct rate_table *t)
 {
     if (t == NULL)
         return;
-    forget_all(t);
-    strmap_deinit(&t->buckets);
+    strmap_free_values(&t->buckets);
     pthread_mutex_destroy(&t->lock);
     mem_free(t);
 }
@@ -53,7 +42,7 @@ static struct bucket *bucket_of(struct rate_table *t, str tenant, double burst, 
     if (b != NULL)
         return b;
     if (t->buckets.len >= TENANTS_MAX)
-        forget_all(t);
+        strmap_free_values(&t->buckets);
     b = mem_alloc(sizeof *b);
     *b = (struct bucket){burst, now_ns};
     strmap_put(&t->buckets, tenant, b);

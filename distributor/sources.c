@@ -30,22 +30,11 @@ struct source_table *source_table_new(size_t sources_max)
     return t;
 }
 
-static void forget_all(struct source_table *t)
-{
-    size_t at = 0;
-    void *source;
-    while (strmap_next(&t->map, &at, NULL, &source))
-        mem_free(source);
-    strmap_deinit(&t->map);
-    strmap_init(&t->map);
-}
-
 void source_table_free(struct source_table *t)
 {
     if (t == NULL)
         return;
-    forget_all(t);
-    strmap_deinit(&t->map);
+    strmap_free_values(&t->map);
     pthread_mutex_destroy(&t->lock);
     mem_free(t);
 }
@@ -69,7 +58,7 @@ static struct source *source_of(struct source_table *t, str tenant, str id)
     if (s != NULL)
         return s;
     if (t->map.len >= t->max)
-        forget_all(t);
+        strmap_free_values(&t->map);
     s = mem_zalloc(sizeof *s);
     strmap_put(&t->map, key, s);
     return s;

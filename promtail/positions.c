@@ -20,18 +20,9 @@
 #define PATH_BYTES           4096
 #define YAML_ARENA_BYTES_MAX (1u << 30)
 
-static void free_values(struct positions *p)
-{
-    size_t at = 0;
-    void *value;
-    while (strmap_next(&p->values, &at, NULL, &value))
-        mem_free(value);
-    strmap_deinit(&p->values);
-}
-
 void positions_deinit(struct positions *p)
 {
-    free_values(p);
+    strmap_free_values(&p->values);
 }
 
 /* --- reading --- */
@@ -120,7 +111,7 @@ int positions_load(struct positions *p, const struct positions_config *config, s
     rc = parse(p, buf_str(&text), &why);
     if (rc != 0 && config->ignore_invalid_yaml) {
         set_aside(config->filename);
-        free_values(p);
+        strmap_free_values(&p->values);
         strmap_init(&p->values);
         rc = 0;
     } else if (rc != 0) {

@@ -371,22 +371,9 @@ str json_lax_unescape(str raw, struct arena *a)
     return str_make(out, n);
 }
 
-static bool is_ascii(str s)
-{
-    uint64_t high = 0, word;
-    size_t i = 0;
-    for (; i + 8 <= s.len; i += 8) {
-        memcpy(&word, s.ptr + i, 8);
-        high |= word;
-    }
-    for (; i < s.len; i++)
-        high |= (unsigned char)s.ptr[i];
-    return (high & 0x8080808080808080u) == 0;
-}
-
 str label_value_clean(str value, struct arena *a)
 {
-    if (is_ascii(value))
+    if (str_is_ascii(value))
         return value;
     uint32_t rune;
     size_t n, bad = 0;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/map.h"
+#include "base/mem.h"
 
 Test(base_map, keeps_what_is_put_through_growth_and_removal)
 {
@@ -53,4 +54,18 @@ Test(base_map, replacing_returns_the_old_value)
     cr_assert_eq(u64map_get(&m, 0), &b);
     cr_assert_null(u64map_get(&m, 1));
     u64map_deinit(&m);
+}
+
+Test(base_map, frees_the_values_it_is_told_to_and_can_be_used_again)
+{
+    struct strmap m;
+    strmap_init(&m);
+    for (int round = 0; round < 2; round++) {
+        strmap_put(&m, STR("a"), mem_alloc(10));
+        strmap_put(&m, STR("b"), mem_alloc(10));
+        mem_free(strmap_remove(&m, STR("a")));
+        strmap_free_values(&m);
+        cr_assert_eq(m.len, 0);
+        cr_assert_null(strmap_get(&m, STR("b")));
+    }
 }

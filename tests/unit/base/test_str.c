@@ -55,3 +55,17 @@ Test(base_str, knows_utf8_as_go_does)
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         cr_assert_not(str_is_utf8(str_c(bad[i])), "%zu", i);
 }
+
+Test(base_str, finds_the_one_byte_that_is_not_ascii_wherever_it_stands)
+{
+    char text[40];
+    memset(text, 'x', sizeof text);
+    for (size_t len = 0; len <= sizeof text; len++) {
+        cr_assert(str_is_ascii(str_make(text, len)), "%zu", len);
+        for (size_t at = 0; at < len; at++) {
+            text[at] = (char)0x80;
+            cr_assert_not(str_is_ascii(str_make(text, len)), "%zu of %zu", at, len);
+            text[at] = 'x';
+        }
+    }
+}
