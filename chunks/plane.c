@@ -5,28 +5,32 @@ unsigned plane_width(uint64_t v)
     return v == 0 ? 0 : (unsigned)(64 - __builtin_clzll(v) + 7) / 8;
 }
 
-bool plane_put_u64(struct buf *out, const uint64_t *values, size_t n, unsigned width)
+/* The low `width` bytes of values of `size` bytes, plane by plane.  Always called with a constant
+ * size. */
+static inline __attribute__((always_inline)) bool put(struct buf *out, const void *values,
+                                                      size_t size, size_t n, unsigned width)
 {
     if (!buf_reserve(out, n * width))
         return false;
     char *at = out->ptr + out->len;
     for (unsigned k = 0; k < width; k++)
-        for (size_t i = 0; i < n; i++)
-            *at++ = (char)(values[i] >> (8 * k));
+        for (size_t i = 0; i < n; i++) {
+            uint64_t v = size == sizeof(uint64_t) ? ((const uint64_t *)values)[i]
+                                                  : ((const uint32_t *)values)[i];
+            *at++ = (char)(v >> (8 * k));
+        }
     out->len += n * width;
     return true;
 }
 
+bool plane_put_u64(struct buf *out, const uint64_t *values, size_t n, unsigned width)
+{
+    return put(out, values, sizeof *values, n, width);
+}
+
 bool plane_put_u32(struct buf *out, const uint32_t *values, size_t n, unsigned width)
 {
-    if (!buf_reserve(out, n * width))
-        return false;
-    char *at = out->ptr + out->len;
-    for (unsigned k = 0; k < width; k++)
-        for (size_t i = 0; i < n; i++)
-            *at++ = (char)(values[i] >> (8 * k));
-    out->len += n * width;
-    return true;
+    return put(out, values, sizeof *values, n, width);
 }
 
 /* Value i of a column of n values.  Always called with a constant width, so it becomes that many
