@@ -55,6 +55,16 @@ struct websocket {
 
 /* --- life --- */
 
+/* What wslay wants to hear of a transfer. */
+static ssize_t io_result(wslay_event_context_ptr ctx, ptrdiff_t n)
+{
+    if (n > 0)
+        return n;
+    wslay_event_set_error(ctx, n == WEBSOCKET_IO_AGAIN ? WSLAY_ERR_WOULDBLOCK
+                                                       : WSLAY_ERR_CALLBACK_FAILURE);
+    return -1;
+}
+
 static ssize_t on_recv(wslay_event_context_ptr ctx, uint8_t *bytes, size_t n, int flags, void *arg);
 static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *bytes, size_t n, int flags,
                        void *arg);
@@ -153,12 +163,7 @@ static ssize_t on_recv(wslay_event_context_ptr ctx, uint8_t *bytes, size_t n, in
         ws->extra_at += n;
         return (ssize_t)n;
     }
-    ptrdiff_t got = ws->io.recv(ws->io.arg, bytes, n);
-    if (got > 0)
-        return got;
-    wslay_event_set_error(ctx, got == WEBSOCKET_IO_AGAIN ? WSLAY_ERR_WOULDBLOCK
-                                                         : WSLAY_ERR_CALLBACK_FAILURE);
-    return -1;
+    return io_result(ctx, ws->io.recv(ws->io.arg, bytes, n));
 }
 
 static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *bytes, size_t n, int flags,
@@ -166,12 +171,7 @@ static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *bytes, size_t
 {
     (void)flags;
     struct websocket *ws = arg;
-    ptrdiff_t sent = ws->io.send(ws->io.arg, bytes, n);
-    if (sent > 0)
-        return sent;
-    wslay_event_set_error(ctx, sent == WEBSOCKET_IO_AGAIN ? WSLAY_ERR_WOULDBLOCK
-                                                          : WSLAY_ERR_CALLBACK_FAILURE);
-    return -1;
+    return io_result(ctx, ws->io.send(ws->io.arg, bytes, n));
 }
 
 static int on_mask(wslay_event_context_ptr ctx, uint8_t *bytes, size_t n, void *arg)
