@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/gourl.h"
+#include "logql/template/escape.h"
 #include "promtail/app_internal.h"
 #include "runtime/http_server.h"
 
@@ -48,35 +49,13 @@ static void reload(void *arg, struct http_request *r)
 
 /* --- tables --- */
 
-static void put_escaped(struct buf *out, str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        switch (s.ptr[i]) {
-        case '<':
-            buf_append_c(out, "&lt;");
-            break;
-        case '>':
-            buf_append_c(out, "&gt;");
-            break;
-        case '&':
-            buf_append_c(out, "&amp;");
-            break;
-        case '"':
-            buf_append_c(out, "&#34;");
-            break;
-        default:
-            buf_append_char(out, s.ptr[i]);
-        }
-    }
-}
-
 static void put_labels(struct buf *out, const struct label_list *labels)
 {
     for (size_t i = 0; labels != NULL && i < labels->n; i++) {
         buf_append_c(out, "<span class=label>");
-        put_escaped(out, labels->items[i].name);
+        escape_html(out, labels->items[i].name);
         buf_append_c(out, "=&#34;");
-        put_escaped(out, labels->items[i].value);
+        escape_html(out, labels->items[i].value);
         buf_append_c(out, "&#34;</span> ");
     }
 }
@@ -90,7 +69,7 @@ static void put_row(void *arg, const struct target_row *row)
     buf_append_c(out, "<td>");
     put_labels(out, row->labels);
     buf_append_c(out, "<td><pre>");
-    put_escaped(out, row->details);
+    escape_html(out, row->details);
     buf_append_c(out, "</pre>\n");
 }
 
@@ -118,7 +97,7 @@ static void put_tables(struct app *app, struct buf *out, bool dropped)
         const struct target *t = app->core->targets.items[i];
         if (t->job != job) {
             buf_append_c(out, "<h2>");
-            put_escaped(out, str_c(t->job->job_name));
+            escape_html(out, str_c(t->job->job_name));
             buf_append_c(out, "</h2>\n");
         }
         job = t->job;
