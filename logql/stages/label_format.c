@@ -1,8 +1,8 @@
 /* logql/stages/label_format.c - | label_format new=old, a="{{.b}}": labels renamed and made.
  *
  * The templates of one stage all see the labels as they were before the first of them ran. */
-#include "logql/stages/label_source.h"
 #include "logql/stages/stage.h"
+#include "logql/stages/stage_template.h"
 
 struct one_format {
     str label, from;           /* from: of a rename */
@@ -15,9 +15,7 @@ struct label_formats {
 };
 
 struct label_format_local {
-    struct label_source source;
-    struct template_ctx ctx;
-    struct buf out;
+    struct stage_template exec;
     uint32_t *ids, *from_ids; /* [n] */
 };
 
@@ -75,11 +73,7 @@ static void *label_format_local_new(const void *stage, struct labels_builder *b)
 {
     const struct label_formats *st = stage;
     struct label_format_local *l = mem_zalloc(sizeof *l);
-    template_ctx_init(&l->ctx, TEMPLATE_ARENA_BYTES_MAX);
-    l->source.labels = b;
-    l->ctx.source = &label_template_source;
-    l->ctx.user = &l->source;
-    l->ctx.missing_is_empty = true;
+    stage_template_init(&l->exec, b);
     l->ids = mem_array(st->n, sizeof *l->ids);
     l->from_ids = mem_array(st->n, sizeof *l->from_ids);
     for (size_t i = 0; i < st->n; i++) {
@@ -87,16 +81,13 @@ static void *label_format_local_new(const void *stage, struct labels_builder *b)
         if (st->items[i].template == NULL)
             l->from_ids[i] = labels_builder_id(b, st->items[i].from);
     }
-    buf_init(&l->out, TEMPLATE_OUTPUT_BYTES_MAX);
     return l;
 }
 
 static void label_format_local_free(void *local)
 {
     struct label_format_local *l = local;
-    template_ctx_deinit(&l->ctx);
-    label_source_deinit(&l->source);
-    buf_deinit(&l->out);
+    stage_template_deinit(&l->exec);
     mem_free(l->ids);
     mem_free(l->from_ids);
     mem_free(l);
@@ -105,27 +96,18 @@ static void label_format_local_free(void *local)
 static void make_label(const struct one_format *one, uint32_t id, struct label_format_local *l,
                        struct stage_line *line)
 {
-    if (!l->source.is_frozen)
-        label_source_freeze(&l->source);
-    buf_reset(&l->out);
-    template_ctx_reset(&l->ctx);
-    l->ctx.line = line->text;
-    l->ctx.ts_ns = line->ts_ns;
-    struct error err;
-    error_clear(&err);
-    if (template_exec(one->template, &l->ctx, &l->out, &err) == 0) {
-        labels_builder_set(line->labels, id, arena_str(line->arena, buf_str(&l->out)));
-        return;
-    }
-    line->labels->error = ERROR_TEMPLATE;
-    line->labels->error_details = arena_str(line->arena, str_c(err.text));
+    str value;
+    if (!l->exec.is_frozen)
+        stage_template_freeze(&l->exec);
+    if (stage_template_exec(&l->exec, one->template, line, &value))
+        labels_builder_set(line->labels, id, arena_str(line->arena, value));
 }
 
 static bool label_format_run(const void *stage, void *local, struct stage_line *line)
 {
     const struct label_formats *st = stage;
     struct label_format_local *l = local;
-    l->source.is_frozen = false;
+    stage_template_thaw(&l->exec);
     for (size_t i = 0; i < st->n; i++) {
         str value;
         if (st->items[i].template != NULL) {
@@ -142,14 +124,10 @@ static void label_format_reads(const void *stage, struct str_list *into)
 {
     const struct label_formats *st = stage;
     for (size_t i = 0; i < st->n; i++) {
-        const str *names;
-        size_t n = 0;
         if (st->items[i].template == NULL)
             str_list_add(into, st->items[i].from);
         else
-            template_needed_fields(st->items[i].template, &names, &n);
-        for (size_t j = 0; j < n; j++)
-            str_list_add(into, names[j]);
+            stage_template_reads(st->items[i].template, into);
     }
 }
 

@@ -1,6 +1,6 @@
 /* logql/stages/line_format.c - | line_format "{{.method}} {{.path}}": the line made anew. */
-#include "logql/stages/label_source.h"
 #include "logql/stages/stage.h"
+#include "logql/stages/stage_template.h"
 
 struct line_format {
     struct template *template;
@@ -8,9 +8,7 @@ struct line_format {
 };
 
 struct line_format_local {
-    struct label_source source;
-    struct template_ctx ctx;
-    struct buf out;
+    struct stage_template exec;
     uint32_t only_label;
 };
 
@@ -50,22 +48,15 @@ static void *line_format_local_new(const void *stage, struct labels_builder *b)
 {
     const struct line_format *st = stage;
     struct line_format_local *l = mem_zalloc(sizeof *l);
-    template_ctx_init(&l->ctx, TEMPLATE_ARENA_BYTES_MAX);
-    l->source.labels = b;
-    l->ctx.source = &label_template_source;
-    l->ctx.user = &l->source;
-    l->ctx.missing_is_empty = true;
+    stage_template_init(&l->exec, b);
     l->only_label = labels_builder_id(b, st->only_label);
-    buf_init(&l->out, TEMPLATE_OUTPUT_BYTES_MAX);
     return l;
 }
 
 static void line_format_local_free(void *local)
 {
     struct line_format_local *l = local;
-    template_ctx_deinit(&l->ctx);
-    label_source_deinit(&l->source);
-    buf_deinit(&l->out);
+    stage_template_deinit(&l->exec);
     mem_free(l);
 }
 
@@ -78,29 +69,13 @@ static bool line_format_run(const void *stage, void *local, struct stage_line *l
             line->text = STR_EMPTY;
         return true;
     }
-    buf_reset(&l->out);
-    template_ctx_reset(&l->ctx);
-    l->ctx.line = line->text;
-    l->ctx.ts_ns = line->ts_ns;
-    struct error err;
-    error_clear(&err);
-    if (template_exec(st->template, &l->ctx, &l->out, &err) != 0) {
-        line->labels->error = ERROR_TEMPLATE;
-        line->labels->error_details = arena_str(line->arena, str_c(err.text));
-        return true;
-    }
-    line->text = buf_str(&l->out);
+    stage_template_exec(&l->exec, st->template, line, &line->text);
     return true;
 }
 
 static void line_format_reads(const void *stage, struct str_list *into)
 {
-    const struct line_format *st = stage;
-    const str *names;
-    size_t n;
-    template_needed_fields(st->template, &names, &n);
-    for (size_t i = 0; i < n; i++)
-        str_list_add(into, names[i]);
+    stage_template_reads(((const struct line_format *)stage)->template, into);
 }
 
 const struct stage_ops stage_line_format = {

@@ -1,4 +1,10 @@
-#include "logql/stages/label_source.h"
+#include "logql/stages/stage_template.h"
+
+/* Bytes a template may use for one line besides its output, and its output. */
+#define ARENA_BYTES_MAX  (16u << 20)
+#define OUTPUT_BYTES_MAX (8u << 20)
+
+/* --- the labels as data of a template --- */
 
 /* The errors are not among the labels as such. */
 static bool current_value(const struct labels_builder *b, uint32_t id, str *ret)
@@ -13,7 +19,7 @@ static bool current_value(const struct labels_builder *b, uint32_t id, str *ret)
     return true;
 }
 
-static bool frozen_value(const struct label_source *s, uint32_t id, str *ret)
+static bool frozen_value(const struct stage_template *s, uint32_t id, str *ret)
 {
     for (size_t i = 0; i < s->views.len; i++) {
         if (s->views.items[i].id == id) {
@@ -26,7 +32,7 @@ static bool frozen_value(const struct label_source *s, uint32_t id, str *ret)
 
 static bool source_get(void *user, str name, struct tval *ret)
 {
-    struct label_source *s = user;
+    struct stage_template *s = user;
     uint32_t id = names_find(&s->labels->names, name);
     str value;
     if (id == NAME_NONE ||
@@ -38,7 +44,7 @@ static bool source_get(void *user, str name, struct tval *ret)
 
 static bool source_at(void *user, size_t i, str *ret_name, struct tval *ret)
 {
-    struct label_source *s = user;
+    struct stage_template *s = user;
     size_t n = s->views.len;
     const struct label_view *views = s->views.items;
     if (!s->is_frozen)
@@ -50,9 +56,28 @@ static bool source_at(void *user, size_t i, str *ret_name, struct tval *ret)
     return true;
 }
 
-const struct template_source label_template_source = {.get = source_get, .at = source_at};
+static const struct template_source label_source = {.get = source_get, .at = source_at};
 
-void label_source_freeze(struct label_source *s)
+/* --- executing --- */
+
+void stage_template_init(struct stage_template *s, struct labels_builder *labels)
+{
+    *s = (struct stage_template){.labels = labels};
+    template_ctx_init(&s->ctx, ARENA_BYTES_MAX);
+    s->ctx.source = &label_source;
+    s->ctx.user = s;
+    s->ctx.missing_is_empty = true;
+    buf_init(&s->out, OUTPUT_BYTES_MAX);
+}
+
+void stage_template_deinit(struct stage_template *s)
+{
+    template_ctx_deinit(&s->ctx);
+    VEC_FREE(&s->views);
+    buf_deinit(&s->out);
+}
+
+void stage_template_freeze(struct stage_template *s)
 {
     size_t n;
     const struct label_view *views = labels_builder_list(s->labels, &n);
@@ -62,7 +87,34 @@ void label_source_freeze(struct label_source *s)
     s->is_frozen = true;
 }
 
-void label_source_deinit(struct label_source *s)
+void stage_template_thaw(struct stage_template *s)
 {
-    VEC_FREE(&s->views);
+    s->is_frozen = false;
+}
+
+bool stage_template_exec(struct stage_template *s, const struct template *t,
+                         struct stage_line *line, str *ret)
+{
+    struct error err;
+    error_clear(&err);
+    buf_reset(&s->out);
+    template_ctx_reset(&s->ctx);
+    s->ctx.line = line->text;
+    s->ctx.ts_ns = line->ts_ns;
+    if (template_exec(t, &s->ctx, &s->out, &err) != 0) {
+        line->labels->error = ERROR_TEMPLATE;
+        line->labels->error_details = arena_str(line->arena, str_c(err.text));
+        return false;
+    }
+    *ret = buf_str(&s->out);
+    return true;
+}
+
+void stage_template_reads(const struct template *t, struct str_list *into)
+{
+    const str *names;
+    size_t n;
+    template_needed_fields(t, &names, &n);
+    for (size_t i = 0; i < n; i++)
+        str_list_add(into, names[i]);
 }
