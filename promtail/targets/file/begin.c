@@ -1,5 +1,6 @@
 /* What is to be read when a file has appeared under a path: first what became of the generations
  * before it, then itself.  For that the folder is looked through, once for all tails that wait. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -11,6 +12,21 @@
 #include "runtime/log.h"
 
 #define COMPONENT "file"
+#define LOOKS_MAX 12
+
+/* A listing is never quite true where files are renamed all the time, but in the end what is there
+ * is taken. */
+static bool is_last_look(const struct tail *t)
+{
+    return t->looks >= LOOKS_MAX;
+}
+
+/* What a listing does not show may have been renamed while it was read: it is gone if it is missing
+ * from two. */
+static bool is_gone_for_sure(const struct tail *t, const struct folder_set *folders)
+{
+    return is_last_look(t) || (t->looks >= 2 && !folders->is_stale);
+}
 
 /* Goes on with a generation found beside the path.  What nobody writes to for long has been quiet
  * for long: else every start would keep all that was rotated for a while. */
@@ -67,7 +83,7 @@ static bool is_next(const struct tail *t, int fd, const struct stat *st)
 
 /* Generations that came and went while nobody looked: rotated files newer than the last one known,
  * unless they have a tail of their own. */
-static void recover_between(struct tail *t, struct folder_set *folders, bool is_last_try)
+static void recover_between(struct tail *t, struct folder_set *folders)
 {
     struct rotated_file *files;
     size_t n = ident_list_rotated(folders, t->path, t->next.after_ns, &files);
@@ -75,20 +91,20 @@ static void recover_between(struct tail *t, struct folder_set *folders, bool is_
         struct source_ident id;
         struct stat st;
         str name = str_c(files[i].path);
-        int fd = t->env->is_tailed(t->env->arg, name)
-                     ? -1
-                     : open(files[i].path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        bool is_new =
-            fd >= 0 && fstat(fd, &st) == 0 && !is_next(t, fd, &st) && !is_known(t, fd, &st);
-        if (is_new && st.st_size == 0 &&
-            !is_last_try) { /* perhaps a copy that was only just begun */
-            folders->is_stale = true;
-            is_new = false;
-        }
-        if (is_new && ident_take(fd, &id))
+        if (t->env->is_tailed(t->env->arg, name))
+            continue;
+        int fd = open(files[i].path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        folders->is_stale |= fd < 0 && errno == ENOENT;
+        bool is_there = fd >= 0 && fstat(fd, &st) == 0;
+        folders->is_stale |= is_there && st.st_ino != files[i].ino;
+        bool is_new = is_there && !is_next(t, fd, &st) && !is_known(t, fd, &st);
+        /* Perhaps a copy that was only just begun. */
+        bool is_too_new = is_new && st.st_size == 0 && !is_last_look(t);
+        if (is_new && !is_too_new && ident_take(fd, &id))
             drain(t, new_source(t, &id, 0), fd, str_has_suffix(name, STR(".gz")));
         else if (fd >= 0)
             close(fd);
+        folders->is_stale |= is_new; /* where one was missed there may be more */
     }
     mem_free(files);
 }
@@ -109,7 +125,7 @@ static void note_begun(struct tail *t, const struct source *s)
 }
 
 /* After a slow look, a stopped process, a restart. */
-static void catch_up(struct tail *t, struct folder_set *folders, bool is_last_try)
+static void catch_up(struct tail *t, struct folder_set *folders)
 {
     const struct generation *last = NULL;
     for (const struct generation *g = t->first; g != NULL && !g->is_current; g = g->next)
@@ -118,7 +134,7 @@ static void catch_up(struct tail *t, struct folder_set *folders, bool is_last_tr
         t->next.after_ns =
             last != NULL && last->fd >= 0 ? generation_written_ns(last) : t->next.begun_ns;
     if (t->next.after_ns != 0)
-        recover_between(t, folders, is_last_try);
+        recover_between(t, folders);
 }
 
 /* --- after a restart: what the journal knows of this path --- */
@@ -152,8 +168,8 @@ static void drop_source(struct source *s)
 }
 
 /* One source from before the restart; false if it was not found. */
-static bool recover_one(struct tail *t, struct folder_set *folders, bool is_last_try,
-                        struct source *s, struct source **ret_same)
+static bool recover_one(struct tail *t, struct folder_set *folders, struct source *s,
+                        struct source **ret_same)
 {
     str head = t->next.fd >= 0 ? str_make(t->next.head, t->next.ident.head_bytes) : STR_EMPTY;
     bool is_same =
@@ -166,7 +182,7 @@ static bool recover_one(struct tail *t, struct folder_set *folders, bool is_last
     } else if (is_same || t->env->job->decompression.enabled) {
         s->is_finished = true;
     } else if (!recover_moved(t, folders, s)) {
-        if (!is_last_try)
+        if (!is_gone_for_sure(t, folders))
             return false;
         give_up(t, s);
     }
@@ -175,8 +191,7 @@ static bool recover_one(struct tail *t, struct folder_set *folders, bool is_last
 
 /* Sources of this path from before the restart become generations to be drained; the one that is
  * the file under the path now goes to *ret_same (a reference).  False if some were not found. */
-static bool recover(struct tail *t, struct folder_set *folders, bool is_last_try,
-                    struct source **ret_same)
+static bool recover(struct tail *t, struct folder_set *folders, struct source **ret_same)
 {
     bool found_all = true;
     struct source *s = source_first_named(t->env->sources, str_c(t->name));
@@ -184,7 +199,7 @@ static bool recover(struct tail *t, struct folder_set *folders, bool is_last_try
         if (s->is_claimed || s->is_finished)
             continue;
         t->has_history = true;
-        found_all &= recover_one(t, folders, is_last_try, s, ret_same);
+        found_all &= recover_one(t, folders, s, ret_same);
     }
     return found_all;
 }
@@ -244,12 +259,12 @@ static void start_next(struct tail *t, struct source *s)
 }
 
 /* What was not read before the truncation may stand in a copy beside the file. */
-static bool follow_copy(struct tail *t, struct folder_set *folders, bool is_last_try)
+static bool follow_copy(struct tail *t, struct folder_set *folders)
 {
     struct generation *g = tail_current(t);
     bool is_gzip = false;
     int fd = ident_find_moved(folders, t->path, &g->source->ident, g->offset, &is_gzip);
-    if (fd < 0 && folders->is_stale && !is_last_try)
+    if (fd < 0 && !is_gone_for_sure(t, folders))
         return false;
     tail_retire(g);
     log_info(COMPONENT, "file was truncated", LOG_C("path", t->path),
@@ -267,11 +282,11 @@ static bool follow_copy(struct tail *t, struct folder_set *folders, bool is_last
 }
 
 /* A generation that was closed for want of descriptors before the path became another's. */
-static bool reopen(struct generation *g, struct folder_set *folders, bool is_last_try)
+static bool reopen(struct generation *g, struct folder_set *folders)
 {
     bool is_gzip = false;
     int fd = ident_find_moved(folders, g->tail->path, &g->source->ident, g->offset, &is_gzip);
-    if (fd < 0 && folders->is_stale && !is_last_try)
+    if (fd < 0 && !is_gone_for_sure(g->tail, folders))
         return false;
     if (fd < 0) {
         log_warn(COMPONENT, "a file that was being read is gone", LOG_C("path", g->tail->path),
@@ -285,33 +300,32 @@ static bool reopen(struct generation *g, struct folder_set *folders, bool is_las
     return true;
 }
 
-static bool reopen_all(struct tail *t, struct folder_set *folders, bool is_last_try)
+static bool reopen_all(struct tail *t, struct folder_set *folders)
 {
     bool is_whole = true;
     for (struct generation *g = t->first; g != NULL; g = g->next)
         if (!g->is_current && g->fd < 0 && !g->is_broken)
-            is_whole &= reopen(g, folders, is_last_try);
+            is_whole &= reopen(g, folders);
     return is_whole;
 }
 
 /* True if all that came before t->next is known.  What was empty when last seen is no witness:
  * other texts may have come and gone before the one that stands there now. */
-static bool look_behind(struct tail *t, struct folder_set *folders, bool is_last_try,
-                        struct source **ret_same)
+static bool look_behind(struct tail *t, struct folder_set *folders, struct source **ret_same)
 {
-    if (!t->was_recovered && !recover(t, folders, is_last_try, ret_same))
+    if (!t->was_recovered && !recover(t, folders, ret_same))
         return false;
     if (*ret_same != NULL && (*ret_same)->ident.head_bytes == 0)
         note_begun(t, *ret_same);
     if (*ret_same == NULL || (*ret_same)->ident.head_bytes == 0)
-        catch_up(t, folders, is_last_try);
-    return !folders->is_stale || is_last_try;
+        catch_up(t, folders);
+    return !folders->is_stale || is_last_look(t);
 }
 
-static bool begin_next(struct tail *t, struct folder_set *folders, bool is_last_try)
+static bool begin_next(struct tail *t, struct folder_set *folders)
 {
     struct source *same = NULL;
-    if (look_behind(t, folders, is_last_try, &same)) {
+    if (look_behind(t, folders, &same)) {
         t->was_recovered = true;
         start_next(t, same);
         return true;
@@ -322,22 +336,22 @@ static bool begin_next(struct tail *t, struct folder_set *folders, bool is_last_
 }
 
 /* Nothing stands under the path after a restart, but something did before. */
-static bool begin_expected(struct tail *t, struct folder_set *folders, bool is_last_try)
+static bool begin_expected(struct tail *t, struct folder_set *folders)
 {
     struct source *same = NULL;
     if (!t->is_expected || t->was_recovered)
         return true;
-    t->was_recovered = recover(t, folders, is_last_try, &same);
+    t->was_recovered = recover(t, folders, &same);
     return t->was_recovered;
 }
 
 /* The current one was empty for a while, and is not any more. */
-static bool look_behind_empty(struct tail *t, struct folder_set *folders, bool is_last_try)
+static bool look_behind_empty(struct tail *t, struct folder_set *folders)
 {
     struct generation *g = tail_current(t);
     note_begun(t, g->source);
-    catch_up(t, folders, is_last_try);
-    if (folders->is_stale && !is_last_try)
+    catch_up(t, folders);
+    if (folders->is_stale && !is_last_look(t))
         return false;
     g->source->ident = t->next.ident;
     g->size = t->next.size;
@@ -352,21 +366,22 @@ static bool is_next_itself(const struct tail *t, const struct generation *g)
            t->next.ident.ino == g->source->ident.ino;
 }
 
-bool tail_begin(struct tail *t, struct folder_set *folders, bool is_last_try)
+bool tail_begin(struct tail *t, struct folder_set *folders)
 {
     const struct generation *g = tail_current(t);
     folders->is_stale = false;
+    t->looks++;
     if (g != NULL && g->is_truncated) {
-        bool is_whole = is_next_itself(t, g) ? look_behind_empty(t, folders, is_last_try)
-                                             : follow_copy(t, folders, is_last_try);
+        bool is_whole =
+            is_next_itself(t, g) ? look_behind_empty(t, folders) : follow_copy(t, folders);
         if (!is_whole)
             return false;
     }
-    if (!reopen_all(t, folders, is_last_try))
+    if (!reopen_all(t, folders))
         return false;
-    if (t->next.fd >= 0 ? !begin_next(t, folders, is_last_try)
-                        : !begin_expected(t, folders, is_last_try))
+    if (t->next.fd >= 0 ? !begin_next(t, folders) : !begin_expected(t, folders))
         return false;
     t->is_waiting = false;
+    t->looks = 0;
     return true;
 }

@@ -124,7 +124,7 @@ static void on_dir(void *arg, str dir)
 static bool is_ours(const struct file_target *t, str path)
 {
     return strmap_get(&t->tails, path) == NULL && glob_match(t->pattern, path) &&
-           (t->exclude.len == 0 || !glob_match(t->exclude, path));
+           !glob_excludes(t->exclude, path);
 }
 
 /* Path of a source of this job that nobody has taken up; the end of its name, see tail_new(). */
@@ -168,8 +168,7 @@ void file_target_scan(struct file_target *t)
     glob_expand(t->pattern, &found);
     for (size_t i = 0; i < found.paths.len; i++) {
         str path = found.paths.items[i];
-        if (strmap_get(&t->tails, path) == NULL &&
-            (t->exclude.len == 0 || !glob_match(t->exclude, path)))
+        if (strmap_get(&t->tails, path) == NULL && !glob_excludes(t->exclude, path))
             add_tail(t, path);
     }
     arena_deinit(&a);
@@ -211,7 +210,7 @@ void file_target_check_unwatched(struct file_target *t)
             tail_check(item);
 }
 
-bool file_target_begin(struct file_target *t, struct folder_set *folders, bool is_last_try)
+bool file_target_begin(struct file_target *t, struct folder_set *folders)
 {
     bool all = true;
     size_t at = 0;
@@ -220,7 +219,7 @@ bool file_target_begin(struct file_target *t, struct folder_set *folders, bool i
         struct tail *tail = item;
         if (!tail->is_waiting)
             continue;
-        if (tail_begin(tail, folders, is_last_try))
+        if (tail_begin(tail, folders))
             tail_check(tail); /* freed, if at all, at the next poll */
         else
             all = false;

@@ -38,4 +38,4 @@ void file_target_check(struct file_target *t);
 /* The same for those that no event tells about. */
 void file_target_check_unwatched(struct file_target *t);
 /* Begins what waits for it; false if some must be tried again with folders read anew. */
-bool file_target_begin(struct file_target *t, struct folder_set *folders, bool is_last_try);
+bool file_target_begin(struct file_target *t, struct folder_set *folders);

@@ -207,12 +207,72 @@ bool glob_match(str pattern, str path)
     return hit;
 }
 
+/* Moves *at, on a [, to its ]; false if there is none. */
+static bool skip_class(str s, size_t *at)
+{
+    size_t i = *at + 1;
+    if (i < s.len && (s.ptr[i] == '!' || s.ptr[i] == '^'))
+        i++;
+    for (size_t first = i; i < s.len; i++) {
+        if (s.ptr[i] == '\\')
+            i++;
+        else if (s.ptr[i] == ']' && i > first) {
+            *at = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool glob_is_valid(str pattern)
+{
+    size_t depth = 0;
+    for (size_t i = 0; i < pattern.len; i++) {
+        char c = pattern.ptr[i];
+        if (c == '\\' && ++i == pattern.len)
+            return false;
+        if (c == '[' && !skip_class(pattern, &i))
+            return false;
+        if (c == '{')
+            depth++;
+        else if (c == '}' && depth > 0)
+            depth--;
+    }
+    return depth == 0;
+}
+
+bool glob_excludes(str exclude, str path)
+{
+    return exclude.len > 0 && (!glob_is_valid(exclude) || glob_match(exclude, path));
+}
+
 /* --- the file system --- */
 
-static bool is_dir(const char *path, bool follow)
+/* The folders on the way down, so that links that go round are seen. */
+struct on_way {
+    dev_t dev;
+    ino_t ino;
+    const struct on_way *above;
+};
+
+static bool is_dir(const char *path)
 {
     struct stat st;
-    return (follow ? stat(path, &st) : lstat(path, &st)) == 0 && S_ISDIR(st.st_mode);
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A folder, by a link too, that is not on the way already. */
+static bool is_below(const char *path, struct on_way *ret)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+        return false;
+    for (const struct on_way *w = ret->above; w != NULL; w = w->above)
+        if (w->dev == st.st_dev && w->ino == st.st_ino)
+            return false;
+    ret->dev = st.st_dev;
+    ret->ino = st.st_ino;
+    return true;
 }
 
 static void add_path(struct glob_result *ret, str path)
@@ -231,7 +291,8 @@ static bool join(char out[PATH_BYTES], str dir, str name)
 static void walk(str dir, str pattern, int depth, struct glob_result *ret);
 
 /* What `dir` holds that matches one component; goes on below it with the rest. */
-static void walk_wild(str dir, str component, str rest, int depth, struct glob_result *ret)
+static void walk_wild(str dir, str component, str rest, int depth, const struct on_way *above,
+                      struct glob_result *ret)
 {
     char name_c[PATH_BYTES];
     snprintf(name_c, sizeof name_c, "%.*s", dir.len > 0 ? (int)dir.len : 1,
@@ -250,12 +311,13 @@ static void walk_wild(str dir, str component, str rest, int depth, struct glob_r
         if (double_star) {
             if (rest.ptr == NULL)
                 add_path(ret, str_c(path));
-            if (is_dir(path, false)) /* ** does not follow links: they may go round */
-                walk_wild(str_c(path), component, rest, depth + 1, ret);
+            struct on_way here = {.above = above};
+            if (depth < GLOB_DEPTH_MAX && is_below(path, &here))
+                walk_wild(str_c(path), component, rest, depth + 1, &here, ret);
         } else if (match_component(component, name)) {
             if (rest.ptr == NULL)
                 add_path(ret, str_c(path));
-            else if (is_dir(path, true))
+            else if (is_dir(path))
                 walk(str_c(path), rest, depth + 1, ret);
         }
     }
@@ -267,17 +329,20 @@ static void walk_wild(str dir, str component, str rest, int depth, struct glob_r
 static void walk(str dir, str pattern, int depth, struct glob_result *ret)
 {
     str rest, component = first_component(pattern, &rest);
-    char path[PATH_BYTES];
+    char path[PATH_BYTES], start[PATH_BYTES];
     if (depth >= GLOB_DEPTH_MAX)
         return;
+    snprintf(start, sizeof start, "%.*s", STR_ARG(dir));
     if (glob_has_meta(component)) {
-        walk_wild(dir, component, rest, depth, ret);
+        struct on_way top = {0};
+        if (is_below(dir.len > 0 ? start : ".", &top))
+            walk_wild(dir, component, rest, depth, &top, ret);
         return;
     }
     if (!join(path, dir, component))
         return;
     if (rest.ptr != NULL) {
-        if (is_dir(path, true))
+        if (is_dir(path))
             walk(str_c(path), rest, depth + 1, ret);
     } else if (access(path, F_OK) == 0) {
         if (ret->on_dir != NULL)
@@ -298,6 +363,8 @@ void glob_expand(str pattern, struct glob_result *ret)
         add_path(ret, pattern);
         return;
     }
+    if (!glob_is_valid(pattern))
+        return;
     str_vec all = {0};
     expand_braces(pattern, ret->arena, &all);
     for (size_t i = 0; i < all.len; i++) {

@@ -22,5 +22,10 @@ struct glob_result {
 
 bool glob_has_meta(str pattern);
 bool glob_match(str pattern, str path);
+/* False if a class or braces are left open: such a pattern finds nothing. */
+bool glob_is_valid(str pattern);
+/* True if a path is left out.  A malformed exclusion leaves out everything, as in Promtail: what it
+ * was to keep away is not known. */
+bool glob_excludes(str exclude, str path);
 /* Appends what exists and matches.  A pattern that is the name of an existing file is that file. */
 void glob_expand(str pattern, struct glob_result *ret);

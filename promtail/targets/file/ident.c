@@ -219,7 +219,7 @@ size_t ident_list_rotated(struct folder_set *folders, const char *path, int64_t 
         folders->is_stale |= st.st_ino != e->ino;
         int64_t mtime_ns = st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
         if (S_ISREG(st.st_mode) && mtime_ns > after_ns)
-            VEC_PUSH(&found, (struct rotated_file){e->path, mtime_ns});
+            VEC_PUSH(&found, (struct rotated_file){e->path, st.st_ino, mtime_ns});
     }
     if (found.len > 0)
         qsort(found.items, found.len, sizeof *found.items, by_mtime);
@@ -228,16 +228,18 @@ size_t ident_list_rotated(struct folder_set *folders, const char *path, int64_t 
 }
 
 /* Hash of the first IDENT_HEAD_BYTES of the text; 0 if there are not so many. */
-static uint64_t entry_head(const struct folder_entry *e)
+static uint64_t entry_head(struct folder_set *folders, const struct folder_entry *e)
 {
     char head[IDENT_HEAD_BYTES];
     struct stat st;
     uint64_t hash = 0;
     int fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    folders->is_stale |= fd < 0 && errno == ENOENT;
     if (fd < 0)
         return 0;
     bool is_gzip = str_has_suffix(e->name, STR(".gz"));
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+        folders->is_stale |= st.st_ino != e->ino;
         size_t n = is_gzip ? read_gzip_head(fd, head, sizeof head) : 0;
         ssize_t plain = n == 0 ? read_head(fd, head, sizeof head) : (ssize_t)n;
         if (plain == (ssize_t)sizeof head)
@@ -248,12 +250,13 @@ static uint64_t entry_head(const struct folder_entry *e)
 }
 
 /* False if it is certainly no copy of `id`: spares opening every file for every generation. */
-static bool may_be(struct folder_entry *e, const struct source_ident *id)
+static bool may_be(struct folder_set *folders, struct folder_entry *e,
+                   const struct source_ident *id)
 {
     if (id->head_bytes != IDENT_HEAD_BYTES)
         return true;
     if (!e->has_head) {
-        e->head_hash = entry_head(e);
+        e->head_hash = entry_head(folders, e);
         e->has_head = true;
     }
     return e->head_hash == id->head_hash;
@@ -272,7 +275,7 @@ int ident_find_moved(struct folder_set *folders, const char *path, const struct 
             look_at(folders, &entries[i], id, size, &best))
             return best.fd; /* renamed: certain */
     for (size_t i = 0; i < n; i++)
-        if (!str_eq(entries[i].name, base) && may_be(&entries[i], id) &&
+        if (!str_eq(entries[i].name, base) && may_be(folders, &entries[i], id) &&
             look_at(folders, &entries[i], id, size, &best))
             break;
     *ret_is_gzip = best.is_gzip;

@@ -36,6 +36,7 @@ bool ident_is_rotated_name(str base, str name);
 /* A file beside `path` whose name looks rotated and which was written after `after_ns`. */
 struct rotated_file {
     const char *path; /* the folder's */
+    ino_t ino;        /* which file it was when it was listed */
     int64_t mtime_ns;
 };
 /* All of them, oldest first.  The caller frees the array. */

@@ -22,9 +22,10 @@
 #define COMPONENT         "file"
 #define SETTLE_MS         20 /* after an event, before folders are read again */
 #define SCAN_SHARE        20 /* at most one part in so many of the time goes to that */
-#define BEGIN_TRIES       3
+#define BEGIN_TRIES       3  /* at once; then again after a while */
 #define BEGIN_SHARE       10 /* at most one part in so many goes to that */
 #define BEGIN_WAIT_MAX_MS 500
+#define BEGIN_AGAIN_MS    50
 #define POLL_WATCHED_MS   2000 /* files of watched folders: only a net below inotify */
 #define TARGETS_MAX       1000000
 
@@ -291,34 +292,49 @@ static void on_poll(void *arg)
         tail_pool_trim(m->env->tail_pool, SIZE_MAX);
 }
 
-/* One look at each folder for all tails that wait; again for those under whose eyes files were
- * renamed. */
+static void begin_in(struct file_manager *m, int64_t wait_ms)
+{
+    if (!m->is_beginning)
+        loop_timer_start(m->begin, (uint64_t)wait_ms, 0);
+    m->is_beginning = true;
+}
+
+/* One look at each folder for all tails that wait; false if files were renamed under the eyes of
+ * some. */
+static bool begin_all(struct file_manager *m)
+{
+    struct folder_set folders;
+    folder_set_init(&folders);
+    bool all = true;
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&m->targets, &at, NULL, &item))
+        all &= file_target_begin(item, &folders);
+    folder_set_deinit(&folders);
+    return all;
+}
+
+static int64_t begin_wait_ms(const struct file_manager *m)
+{
+    return MIN(m->last_begin_ns * BEGIN_SHARE / NS_PER_MS, BEGIN_WAIT_MAX_MS);
+}
+
 static void on_begin(void *arg)
 {
     struct file_manager *m = arg;
     int64_t start_ns = clock_mono_ns();
     m->is_beginning = false;
     bool all = false;
-    for (int i = 1; i <= BEGIN_TRIES && !all; i++) {
-        struct folder_set folders;
-        folder_set_init(&folders);
-        all = true;
-        size_t at = 0;
-        void *item;
-        while (strmap_next(&m->targets, &at, NULL, &item))
-            all &= file_target_begin(item, &folders, i == BEGIN_TRIES);
-        folder_set_deinit(&folders);
-    }
+    for (int i = 0; i < BEGIN_TRIES && !all; i++)
+        all = begin_all(m);
     m->last_begin_ns = clock_mono_ns() - start_ns;
+    if (!all)
+        begin_in(m, MAX(begin_wait_ms(m), BEGIN_AGAIN_MS));
 }
 
 static void wants_begin(void *arg)
 {
-    struct file_manager *m = arg;
-    int64_t wait_ms = MIN(m->last_begin_ns * BEGIN_SHARE / NS_PER_MS, BEGIN_WAIT_MAX_MS);
-    if (!m->is_beginning)
-        loop_timer_start(m->begin, (uint64_t)wait_ms, 0);
-    m->is_beginning = true;
+    begin_in(arg, begin_wait_ms(arg));
 }
 
 /* --- life --- */
@@ -341,7 +357,8 @@ static void host_name(struct file_manager *m)
     m->host[sizeof m->host - 1] = '\0';
 }
 
-static int start_providers(struct file_manager *m, struct error *err)
+/* One that cannot be made, a cluster that is not there, keeps the others of the job no less. */
+static void start_providers(struct file_manager *m)
 {
     struct discovery_sink sink = {.update = on_group, .arg = m};
     for (size_t k = 0; provider_kinds[k] != NULL; k++) {
@@ -349,13 +366,14 @@ static int start_providers(struct file_manager *m, struct error *err)
         size_t n = kind->count(m->base.job);
         for (size_t i = 0; i < n; i++) {
             struct provider *p = NULL;
-            int rc = kind->ops->start(m->env->loop, kind->config(m->base.job, i), &sink, &p, err);
-            if (rc != 0)
-                return rc;
-            VEC_PUSH(&m->providers, p);
+            struct error err = {0};
+            if (kind->ops->start(m->env->loop, kind->config(m->base.job, i), &sink, &p, &err) == 0)
+                VEC_PUSH(&m->providers, p);
+            else
+                log_error(COMPONENT, "Cannot create service discovery", LOG_C("err", err.text),
+                          LOG_C("type", kind->ops->name), LOG_C("config", m->base.job->job_name));
         }
     }
-    return 0;
 }
 
 static void stop(struct target *base, void (*stopped)(void *arg), void *arg)
@@ -405,14 +423,10 @@ static void start_timers(struct file_manager *m)
     loop_timer_start(m->poll, poll_ms, poll_ms);
 }
 
-static void ignore(void *arg)
-{
-    (void)arg;
-}
-
 static int start(const struct target_env *env, const struct scrape_config *job,
                  struct pipeline *pipeline, struct target **ret, struct error *err)
 {
+    (void)err;
     struct file_manager *m = mem_zalloc(sizeof *m);
     m->base = (struct target){&target_file, job, pipeline};
     m->env = env;
@@ -433,12 +447,7 @@ static int start(const struct target_env *env, const struct scrape_config *job,
     m->sync = loop_timer_new(env->loop, on_sync, m);
     m->poll = loop_timer_new(env->loop, on_poll, m);
     m->begin = loop_timer_new(env->loop, on_begin, m);
-    int rc = start_providers(m, err);
-    if (rc != 0) {
-        stop(&m->base, ignore, NULL);
-        free_manager(&m->base);
-        return rc;
-    }
+    start_providers(m);
     reconcile(m);
     start_timers(m);
     *ret = &m->base;

@@ -175,7 +175,8 @@ static bool is_truncated(const struct generation *g, const struct stat *st)
     return g->at_end && changed && g->fd >= 0 && !ident_head_matches(g->fd, &g->source->ident);
 }
 
-/* It was empty a moment ago.  Its head is taken now: until it is read, another text may stand there.
+/* It was empty a moment ago.  Its head is taken now: until it is read, another text may stand
+ * there.
  */
 static void know_head(struct generation *g)
 {
@@ -249,6 +250,8 @@ static void queue_next(struct tail *t)
 static void drop_finished(struct tail *t)
 {
     int64_t now_ns = clock_mono_ns();
+    if (t->is_waiting)
+        return; /* what was found beside the path must not be found again */
     for (struct generation *g = t->first, *next; g != NULL; g = next) {
         bool is_deleted;
         next = g->next;

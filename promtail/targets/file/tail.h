@@ -75,6 +75,7 @@ struct tail {
         int64_t after_ns; /* what was written later came between; 0: not known yet */
     } next;
     bool is_waiting;    /* for tail_begin() */
+    unsigned looks;     /* at the folder, since then */
     bool is_expected;   /* the journal knows the path, though nothing may stand there now */
     bool is_there;      /* something stands under the path */
     bool was_recovered; /* the journal was asked */
@@ -90,9 +91,9 @@ void tail_free(struct tail *t);
 /* The journal knows of generations of this path: they are looked for even if it is gone. */
 void tail_expect(struct tail *t);
 /* Looks through the folder for what came before the file that was opened under the path, and begins
- * it.  False if something was renamed meanwhile: to be called again with folders read anew, and at
- * last with is_last_try, which takes what is there. */
-bool tail_begin(struct tail *t, struct folder_set *folders, bool is_last_try);
+ * it.  False if something was renamed meanwhile: to be called again with folders read anew; after
+ * some looks what is there is taken. */
+bool tail_begin(struct tail *t, struct folder_set *folders);
 /* Looks at the path and what is open, and queues what can be read.  False when nothing is left
  * under the path and all that was there is read: the tail may be freed. */
 bool tail_check(struct tail *t);

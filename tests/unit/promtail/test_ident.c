@@ -170,6 +170,34 @@ Test(promtail_ident, many_generations_are_found_by_one_look_at_the_folder)
     folder_set_deinit(&folders);
 }
 
+/* Two names have changed places since the folder was read: neither holds what its listing says. */
+Test(promtail_ident, a_head_that_is_another_files_makes_the_listing_stale)
+{
+    char a[256], b[256], aside[256], path[256], text[2000];
+    struct source_ident id;
+    bool is_gzip;
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = '\0';
+    close(write_file("app.log.1", text));
+    memset(text, 'y', sizeof text - 1);
+    close(write_file("app.log.2", text));
+    memset(text, 'z', sizeof text - 1);
+    int fd = write_file("app.log", text);
+    cr_assert(ident_take(fd, &id));
+    close(fd);
+    snprintf(a, sizeof a, "%s/app.log.1", dir);
+    snprintf(b, sizeof b, "%s/app.log.2", dir);
+    snprintf(aside, sizeof aside, "%s/aside", dir);
+    snprintf(path, sizeof path, "%s/app.log", dir);
+    struct folder_set folders;
+    folder_set_init(&folders);
+    folder_set_of(&folders, path);
+    cr_assert(rename(a, aside) == 0 && rename(b, a) == 0 && rename(aside, b) == 0);
+    cr_expect_lt(ident_find_moved(&folders, path, &id, 0, &is_gzip), 0);
+    cr_expect(folders.is_stale);
+    folder_set_deinit(&folders);
+}
+
 Test(promtail_ident, lists_what_rotation_left_behind)
 {
     static const char *const names[] = {"app.log",    "app.log.3",   "app.log.2", "app.log.1",
