@@ -45,6 +45,7 @@ struct http_handle {
     struct buf header_value;
     bool is_cancelled, is_done;
     bool stopped_by_caller; /* on_data said enough */
+    bool is_paused;         /* on_data wants nothing for now */
     http_connect_fn *on_connect;
     int setup_code; /* the request could not even begin */
     char *setup_text;
@@ -95,8 +96,10 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
     size_t len = size * n;
     int status = response_status(h->easy);
     if (h->call.on_data != NULL && status >= 200 && status < 300) {
-        if (h->is_cancelled)
+        if (h->is_cancelled || h->stopped_by_caller)
             return 0;
+        if (h->is_paused)
+            return CURL_WRITEFUNC_PAUSE; /* libcurl keeps this piece */
         if (!h->call.on_data(h->call.arg, (str){bytes, len})) {
             h->stopped_by_caller = true;
             return 0;
@@ -613,6 +616,21 @@ void http_handle_cancel(struct http_handle *h)
         return; /* reap() removes it */
     handle_unlink(h);
     handle_free(h);
+}
+
+void http_handle_pause(struct http_handle *h)
+{
+    h->is_paused = true;
+}
+
+void http_handle_resume(struct http_handle *h)
+{
+    struct http_client *c = h->client;
+    ASSERT(!c->is_in_callback);
+    h->is_paused = false;
+    c->is_in_callback = true;
+    curl_easy_pause(h->easy, CURLPAUSE_CONT); /* hands over what it kept */
+    c->is_in_callback = false;
 }
 
 str http_handle_header(const struct http_handle *h)

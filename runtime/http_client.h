@@ -50,6 +50,10 @@ struct http_handle;
 /* Starts a request; the loop's thread only.  The handle is valid until done returns. */
 struct http_handle *http_client_start(struct http_client *c, const struct http_call *call);
 void http_handle_cancel(struct http_handle *h); /* done is not called */
+/* From on_data: the piece is taken, but the next is not handed over before http_handle_resume(),
+ * and the peer is held up meanwhile. */
+void http_handle_pause(struct http_handle *h);
+void http_handle_resume(struct http_handle *h); /* from outside of on_data; it may be called anew */
 str http_handle_header(const struct http_handle *h);
 
 /* Blocking, for command line programs and tests: returns 0 and the status, or E_* with text. */

@@ -5,6 +5,7 @@
 #include "base/rfc3339.h"
 
 #define HEAD_BYTES 8
+#define PART_BYTES (16 * 1024) /* of a line that the daemon splits */
 
 void docker_stream_init(struct docker_stream *s, bool is_tty,
                         void (*line)(void *arg, int stream, int64_t ts_ns, str line), void *arg)
@@ -37,6 +38,51 @@ static void put_line(struct docker_stream *s, int stream, str line)
     s->line(s->arg, stream, ts_ns, line);
 }
 
+/* Takes the time out that stands at `at`, where a further part of the line begins. */
+static void join_part(struct buf *line, size_t at)
+{
+    int64_t ts_ns;
+    str part = str_from(buf_str(line), at);
+    size_t blank = str_find_char(part, ' ');
+    if (blank == STR_NPOS || !rfc3339_parse(str_sub(part, 0, blank), &ts_ns))
+        return;
+    memmove(line->ptr + at, line->ptr + at + blank + 1, part.len - blank - 1);
+    line->len -= blank + 1;
+}
+
+/* A terminal's text does not tell where parts begin, but all save the last are full, and each has
+ * the line's time. */
+static void join_terminal_parts(struct buf *line)
+{
+    int64_t ts_ns;
+    size_t blank = str_find_char(buf_str(line), ' ');
+    if (blank == STR_NPOS || !rfc3339_parse(str_sub(buf_str(line), 0, blank), &ts_ns))
+        return;
+    size_t head = blank + 1, to = head + PART_BYTES, from = to;
+    while (from < line->len) {
+        if (line->len - from >= head && memcmp(line->ptr, line->ptr + from, head) == 0)
+            from += head;
+        size_t n = MIN(line->len - from, PART_BYTES);
+        memmove(line->ptr + to, line->ptr + from, n);
+        to += n;
+        from += n;
+    }
+    if (to < line->len)
+        line->len = to;
+}
+
+static void end_line(struct docker_stream *s, int stream)
+{
+    struct buf *line = &s->lines[stream];
+    if (s->is_tty)
+        join_terminal_parts(line);
+    else if (s->part_at[stream] > 0)
+        join_part(line, s->part_at[stream]);
+    s->part_at[stream] = 0;
+    put_line(s, stream, buf_str(line));
+    buf_reset(line);
+}
+
 static void feed_lines(struct docker_stream *s, int stream, str bytes)
 {
     struct buf *pending = &s->lines[stream];
@@ -45,16 +91,23 @@ static void feed_lines(struct docker_stream *s, int stream, str bytes)
         str part = str_sub(bytes, 0, nl);
         bytes = nl == STR_NPOS ? STR_EMPTY : str_from(bytes, nl + 1);
         bool is_whole = nl != STR_NPOS;
-        if (is_whole && pending->len == 0) {
+        if (is_whole && pending->len == 0 && part.len <= PART_BYTES) {
             put_line(s, stream, part);
             continue;
         }
         buf_append_str(pending, part);
-        if (is_whole || pending->len >= DOCKER_LINE_BYTES_MAX) {
-            put_line(s, stream, buf_str(pending));
-            buf_reset(pending);
-        }
+        if (is_whole || pending->len >= DOCKER_LINE_BYTES_MAX)
+            end_line(s, stream);
     }
+}
+
+/* The frame is whole, its line perhaps not. */
+static void end_frame(struct docker_stream *s)
+{
+    struct buf *line = &s->lines[s->stream];
+    if (s->part_at[s->stream] > 0)
+        join_part(line, s->part_at[s->stream]);
+    s->part_at[s->stream] = line->len;
 }
 
 static int read_head(struct docker_stream *s)
@@ -87,6 +140,8 @@ int docker_stream_feed(struct docker_stream *s, str bytes)
         s->left -= (uint32_t)part.len;
         bytes = str_from(bytes, part.len);
         feed_lines(s, s->stream, part);
+        if (s->left == 0)
+            end_frame(s);
     }
     return 0;
 }

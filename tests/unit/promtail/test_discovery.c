@@ -67,6 +67,54 @@ Test(promtail_docker, frames_of_both_streams_are_cut_into_lines)
                  "0 1000000000 a|0 3000000000 b|1 2000000000 e|");
 }
 
+Test(promtail_docker, the_times_of_a_lines_further_parts_are_no_text)
+{
+    expect_lines(false,
+                 STR("\x01\0\0\0\0\0\0\x16"
+                     "1970-01-01T00:00:01Z a"
+                     "\x02\0\0\0\0\0\0\x17"
+                     "1970-01-01T00:00:02Z e\n"
+                     "\x01\0\0\0\0\0\0\x17"
+                     "1970-01-01T00:00:01Z  b"
+                     "\x01\0\0\0\0\0\0\x17"
+                     "1970-01-01T00:00:01Z c\n"
+                     "\x01\0\0\0\0\0\0\x17"
+                     "1970-01-01T00:00:03Z d\n"),
+                 "1 2000000000 e|0 1000000000 a bc|0 3000000000 d|");
+}
+
+Test(promtail_docker, a_terminals_long_line_is_joined_too)
+{
+    static const char time[] = "1970-01-01T00:00:01Z ";
+    struct buf in, want;
+    buf_init(&in, 1u << 20);
+    buf_init(&want, 1u << 20);
+    buf_append_c(&want, "0 1000000000 ");
+    for (size_t part = 0; part < 3; part++) {
+        buf_append_c(&in, time);
+        for (size_t i = 0; i < 16 * 1024; i++) {
+            buf_append_char(&in, (char)('a' + part));
+            buf_append_char(&want, (char)('a' + part));
+        }
+    }
+    buf_append_c(&in, "1970-01-01T00:00:01Z end\r\n1970-01-01T00:00:02Z next\r\n");
+    buf_append_c(&want, "end|0 2000000000 next|");
+    const size_t pieces[] = {in.len, 16384, 7000, 1};
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+        struct docker_stream s;
+        struct buf got;
+        buf_init(&got, 1u << 20);
+        docker_stream_init(&s, true, on_line, &got);
+        for (str rest = buf_str(&in); rest.len > 0; rest = str_from(rest, pieces[i]))
+            docker_stream_feed(&s, str_sub(rest, 0, pieces[i]));
+        docker_stream_deinit(&s);
+        cr_assert(str_eq(buf_str(&got), buf_str(&want)), "pieces of %zu", pieces[i]);
+        buf_deinit(&got);
+    }
+    buf_deinit(&in);
+    buf_deinit(&want);
+}
+
 Test(promtail_docker, a_terminal_has_no_frames)
 {
     expect_lines(true, STR("1970-01-01T00:00:01Z a b\r\n1970-01-01T00:00:02Z \n"),
