@@ -2,18 +2,17 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <uv.h>
 
 #include "base/mem.h"
 #include "base/vec.h"
 #include "runtime/http_client_internal.h"
+#include "runtime/http_transfer_internal.h"
 #include "runtime/loop.h"
 
 #define RESPONSE_BYTES_DEFAULT ((size_t)64 * 1024 * 1024)
-#define TOKEN_BYTES_MAX        ((size_t)64 * 1024)
+#define HEADER_BYTES_MAX       ((size_t)64 * 1024)
 #define CONNECTIONS_KEPT_MAX   64
-#define KEEPALIVE_S            15
 
 /* A socket of libcurl's that the loop watches. */
 struct client_socket {
@@ -38,7 +37,7 @@ struct http_handle {
     struct http_client *client; /* NULL for a blocking fetch */
     struct http_handle *prev, *next;
     CURL *easy;
-    struct curl_slist *headers, *connect_to;
+    struct http_transfer transfer;
     struct http_call call;
     struct buf body;
     char *want_header;
@@ -124,193 +123,17 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
     return line.len;
 }
 
-static void set_str(CURL *easy, CURLoption option, const char *value)
-{
-    if (value != NULL && value[0] != '\0')
-        curl_easy_setopt(easy, option, value);
-}
-
-/* The text outlives the request. */
-static void set_pem(CURL *easy, CURLoption option, const char *text)
-{
-    if (text == NULL || text[0] == '\0')
-        return;
-    struct curl_blob blob = {.data = (void *)(uintptr_t)text, .len = strlen(text)};
-    curl_easy_setopt(easy, option, &blob);
-}
-
-static void set_tls(CURL *easy, const struct http_tls *tls)
-{
-    set_pem(easy, CURLOPT_CAINFO_BLOB, tls->ca_pem);
-    set_pem(easy, CURLOPT_SSLCERT_BLOB, tls->cert_pem);
-    set_pem(easy, CURLOPT_SSLKEY_BLOB, tls->key_pem);
-    set_str(easy, CURLOPT_CAINFO, tls->ca_file);
-    set_str(easy, CURLOPT_SSLCERT, tls->cert_file);
-    set_str(easy, CURLOPT_SSLKEY, tls->key_file);
-    if (tls->insecure_skip_verify) {
-        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-    }
-    str min = str_c(tls->min_version); /* TLS12, VersionTLS12, 1.2 */
-    if (str_has_suffix(min, STR("13")) || str_has_suffix(min, STR("1.3")))
-        curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3);
-    else if (str_has_suffix(min, STR("11")) || str_has_suffix(min, STR("1.1")))
-        curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_1);
-    else if (str_has_suffix(min, STR("10")) || str_has_suffix(min, STR("1.0")))
-        curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_0);
-    else
-        curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-}
-
-/* tls.server_name: the certificate is checked against that name, and it is sent as SNI, while the
- * connection goes to the URL's host.  libcurl has both from the URL, so the URL gets the name and
- * a connect-to entry leads back to the host; the Host header stays the URL's. */
-static int set_server_name(struct http_handle *h, const char *server_name)
-{
-    if (server_name == NULL || server_name[0] == '\0')
-        return 0;
-    CURLU *url = curl_url();
-    char *host = NULL, *port = NULL, *named = NULL;
-    int code = E_INVALID;
-    if (curl_url_set(url, CURLUPART_URL, h->call.url, 0) == CURLUE_OK &&
-        curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-        curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
-        curl_url_set(url, CURLUPART_HOST, server_name, 0) == CURLUE_OK &&
-        curl_url_get(url, CURLUPART_URL, &named, 0) == CURLUE_OK) {
-        struct buf text;
-        buf_init(&text, 4096);
-        buf_printf(&text, "%s:%s:%s:%s", server_name, port, host, port);
-        h->connect_to = curl_slist_append(NULL, buf_c(&text));
-        curl_easy_setopt(h->easy, CURLOPT_CONNECT_TO, h->connect_to);
-        curl_easy_setopt(h->easy, CURLOPT_URL, named);
-        buf_reset(&text);
-        buf_printf(&text, "Host: %s:%s", host, port);
-        h->headers = curl_slist_append(h->headers, buf_c(&text));
-        buf_deinit(&text);
-        code = 0;
-    }
-    curl_free(host);
-    curl_free(port);
-    curl_free(named);
-    curl_url_cleanup(url);
-    return code;
-}
-
-/* Files of tokens are rotated by others, so they are read for each request. */
-static int read_token(const char *path, struct buf *out, struct error *err)
-{
-    FILE *f = fopen(path, "re");
-    if (f == NULL)
-        return error_set(err, E_IO, "unable to read authorization credentials file %s", path);
-    buf_init(out, TOKEN_BYTES_MAX);
-    char piece[4096];
-    size_t n;
-    while ((n = fread(piece, 1, sizeof piece, f)) > 0 && buf_append(out, piece, n))
-        ;
-    fclose(f);
-    str token = str_trim(buf_str(out));
-    memmove(out->ptr, token.ptr, token.len);
-    out->len = token.len;
-    return 0;
-}
-
-static int set_auth(struct http_handle *h, const struct http_client_config *c, struct error *err)
-{
-    if (c->username != NULL && c->username[0] != '\0') {
-        curl_easy_setopt(h->easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        curl_easy_setopt(h->easy, CURLOPT_USERNAME, c->username);
-        curl_easy_setopt(h->easy, CURLOPT_PASSWORD, c->password ? c->password : "");
-    }
-    struct buf token = {0};
-    if (c->bearer_token_file != NULL && c->bearer_token_file[0] != '\0') {
-        int code = read_token(c->bearer_token_file, &token, err);
-        if (code != 0)
-            return code;
-    } else if (c->bearer_token != NULL && c->bearer_token[0] != '\0') {
-        buf_init(&token, TOKEN_BYTES_MAX);
-        buf_append_c(&token, c->bearer_token);
-    }
-    if (token.len > 0) {
-        struct buf header;
-        buf_init(&header, TOKEN_BYTES_MAX + 64);
-        buf_printf(&header, "Authorization: Bearer %.*s", (int)token.len, token.ptr);
-        h->headers = curl_slist_append(h->headers, buf_c(&header));
-        buf_deinit(&header);
-    }
-    buf_deinit(&token);
-    return 0;
-}
-
-static bool has_header(const struct http_call *call, str name)
-{
-    for (size_t i = 0; call->headers != NULL && call->headers[i] != NULL; i++) {
-        str line = str_c(call->headers[i]);
-        if (str_eq_nocase(str_sub(line, 0, str_find_char(line, ':')), name))
-            return true;
-    }
-    return false;
-}
-
-static void set_method(CURL *easy, const struct http_call *call)
-{
-    const char *method = call->method ? call->method : "GET";
-    bool has_body = call->body.len > 0 || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0;
-    if (has_body) {
-        curl_easy_setopt(easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body.len > 0 ? call->body.ptr : "");
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
-    }
-    if (strcmp(method, "HEAD") == 0)
-        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    else if (strcmp(method, has_body ? "POST" : "GET") != 0)
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
-}
-
 static int handle_setup(struct http_handle *h, const struct http_client_config *c,
                         struct error *err)
 {
     CURL *easy = h->easy;
-    const struct http_call *call = &h->call;
-    curl_easy_setopt(easy, CURLOPT_URL, call->url);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_PRIVATE, h);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, h->error_text);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, h);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, h);
-    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-    /* A peer that went without a word is found out, though nothing is to be sent to it: a watch
-     * waits for minutes. */
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_S);
-    /* The environment's proxy is not ours to take: only a configured one counts. */
-    curl_easy_setopt(easy, CURLOPT_PROXY, c->proxy_url ? c->proxy_url : "");
-    set_str(easy, CURLOPT_USERAGENT, c->user_agent);
-    set_str(easy, CURLOPT_UNIX_SOCKET_PATH, c->unix_socket);
-    if (c->follow_redirects) {
-        curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
-        curl_easy_setopt(easy, CURLOPT_MAXREDIRS, 10L);
-    }
-    uint64_t timeout_ms = call->timeout_ms ? call->timeout_ms : c->timeout_ms;
-    if (timeout_ms > 0)
-        curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-    set_method(easy, call);
-    set_tls(easy, &c->tls);
-    int code = set_auth(h, c, err);
-    for (size_t i = 0; call->headers != NULL && call->headers[i] != NULL; i++)
-        h->headers = curl_slist_append(h->headers, call->headers[i]);
-    if (!has_header(call, STR("Content-Type"))) /* else libcurl calls every POST a form */
-        h->headers = curl_slist_append(h->headers, "Content-Type:");
-    /* No waiting for "100 Continue": one round trip for each large push. */
-    h->headers = curl_slist_append(h->headers, "Expect:");
-    if (code == 0 && set_server_name(h, c->tls.server_name) != 0)
-        code = error_set(err, E_INVALID, "malformed URL %s", call->url);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, h->headers);
-    return code;
+    return http_transfer_init(&h->transfer, easy, c, &h->call, err);
 }
 
 static struct http_handle *handle_new(const struct http_call *call)
@@ -320,7 +143,7 @@ static struct http_handle *handle_new(const struct http_call *call)
     h->want_header = mem_strdup(call->want_header);
     buf_init(&h->body,
              call->response_bytes_max ? call->response_bytes_max : RESPONSE_BYTES_DEFAULT);
-    buf_init(&h->header_value, TOKEN_BYTES_MAX);
+    buf_init(&h->header_value, HEADER_BYTES_MAX);
     h->easy = curl_easy_init();
     ASSERT(h->easy != NULL);
     return h;
@@ -329,8 +152,7 @@ static struct http_handle *handle_new(const struct http_call *call)
 static void handle_free(struct http_handle *h)
 {
     curl_easy_cleanup(h->easy);
-    curl_slist_free_all(h->headers);
-    curl_slist_free_all(h->connect_to);
+    http_transfer_deinit(&h->transfer);
     buf_deinit(&h->body);
     buf_deinit(&h->header_value);
     mem_free(h->want_header);
