@@ -25,16 +25,20 @@ int file_read(const char *path, struct buf *out, struct error *err)
         return fail(err, "open", path);
     int rc = 0;
     for (;;) {
-        if (!buf_reserve(out, FILE_READ_BYTES)) {
-            rc = error_set(err, E_TOO_LARGE, "read %s: the file is too large", path);
+        char beyond; /* what no longer fits: there must be none */
+        size_t room = MIN(out->max - out->len, (size_t)FILE_READ_BYTES);
+        if (!buf_reserve(out, room)) {
+            rc = error_set(err, E_NO_MEMORY, "read %s: no memory", path);
             break;
         }
-        ssize_t n = read(fd, out->ptr + out->len, FILE_READ_BYTES);
+        ssize_t n = read(fd, room > 0 ? out->ptr + out->len : &beyond, MAX(room, 1u));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             rc = fail(err, "read", path);
-        if (n <= 0)
+        else if (n > 0 && room == 0)
+            rc = error_set(err, E_TOO_LARGE, "read %s: the file is too large", path);
+        if (n <= 0 || room == 0)
             break;
         out->len += (size_t)n;
     }

@@ -33,6 +33,25 @@ Test(base_file, writes_whole_files_and_reads_them_back)
     cr_assert_eq(rmdir(sub), 0, "no .tmp is left behind");
 }
 
+Test(base_file, reads_a_file_that_just_fits)
+{
+    char path[300];
+    struct error err = {0};
+    struct buf b;
+    cr_assert_eq(file_join(path, sizeof path, dir, "fits"), 0);
+    cr_assert_eq(file_write_atomic(path, STR("12345"), 0600, &err), 0, "%s", err.text);
+    for (size_t max = 5; max <= 6; max++) {
+        buf_init(&b, max);
+        cr_assert_eq(file_read(path, &b, &err), 0, "%s", err.text);
+        cr_assert(str_eq(buf_str(&b), STR("12345")));
+        buf_deinit(&b);
+    }
+    buf_init(&b, 4);
+    cr_assert_eq(file_read(path, &b, &err), E_TOO_LARGE);
+    buf_deinit(&b);
+    cr_assert_eq(unlink(path), 0);
+}
+
 Test(base_file, errors_name_the_file)
 {
     struct buf b;
