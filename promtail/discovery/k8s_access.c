@@ -155,6 +155,9 @@ int k8s_access_find(const struct kubernetes_sd_config *c, const char *account_di
         rc = from_kubeconfig(c->kubeconfig_file, a, ret, err);
     else if (c->api_server[0] == '\0')
         rc = from_cluster(account_dir, a, ret, err);
+    if (rc == 0 && c->own_namespace && ret->own_namespace[0] == '\0')
+        rc = error_set(err, E_IO, "could not determine the pod's namespace: no %s/namespace",
+                       account_dir);
     if (rc != 0)
         return rc;
     str server = str_c(ret->server);

@@ -8,9 +8,9 @@ str k8s_text(const json_t *o, const char *path);          /* "" if absent */
 void k8s_set(struct label_list *l, struct arena *a, const char *name, str value);
 void k8s_set_bool(struct label_list *l, struct arena *a, const char *name, const json_t *value);
 void k8s_set_int(struct label_list *l, struct arena *a, const char *name, const json_t *value);
-/* <prefix>_<kind>_<key> and <prefix>_<kind>present_<key> of each pair. */
+/* <prefix>_<kind>_<key> with the value and <prefix>_<present>_<key> of each pair. */
 void k8s_set_map(struct label_list *l, struct arena *a, const char *prefix, const char *kind,
-                 const json_t *map);
+                 const char *present, const json_t *map);
 void k8s_set_meta(struct label_list *l, struct arena *a, const char *role, const json_t *object);
 void k8s_set_address(struct label_list *l, struct arena *a, str host, const json_t *port);
 void k8s_set_node(struct label_list *l, struct arena *a, const struct k8s_lookup *look,

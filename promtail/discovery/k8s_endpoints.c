@@ -165,7 +165,7 @@ void k8s_endpoints_group(const json_t *o, const struct k8s_lookup *look, struct 
 
 static void set_topology(struct build *b, struct label_list *t, const json_t *endpoint)
 {
-    k8s_set_map(t, b->a, "endpointslice_endpoint", "topology",
+    k8s_set_map(t, b->a, "endpointslice_endpoint", "topology", "topology_present",
                 json_object_get(endpoint, "deprecatedTopology"));
     k8s_set(t, b->a, "endpointslice_endpoint_zone", k8s_text(endpoint, "zone"));
     k8s_set(t, b->a, "endpointslice_endpoint_node_name", k8s_text(endpoint, "nodeName"));

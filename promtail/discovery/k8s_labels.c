@@ -59,7 +59,7 @@ static str sanitize(struct arena *a, const char *name)
 
 /* An empty value stays: the label is there, as the present twin says. */
 void k8s_set_map(struct label_list *l, struct arena *a, const char *prefix, const char *kind,
-                 const json_t *map)
+                 const char *present, const json_t *map)
 {
     const char *key;
     json_t *value;
@@ -72,8 +72,7 @@ void k8s_set_map(struct label_list *l, struct arena *a, const char *prefix, cons
                        arena_printf(a, "__meta_kubernetes_%s_%s_%.*s", prefix, kind, STR_ARG(name)),
                        arena_str(a, str_c(json_string_value(value))));
         label_list_set(
-            l, a,
-            arena_printf(a, "__meta_kubernetes_%s_%spresent_%.*s", prefix, kind, STR_ARG(name)),
+            l, a, arena_printf(a, "__meta_kubernetes_%s_%s_%.*s", prefix, present, STR_ARG(name)),
             STR("true"));
     }
 }
@@ -82,8 +81,9 @@ void k8s_set_map(struct label_list *l, struct arena *a, const char *prefix, cons
 void k8s_set_meta(struct label_list *l, struct arena *a, const char *role, const json_t *object)
 {
     k8s_set(l, a, arena_printf(a, "%s_name", role).ptr, k8s_text(object, "metadata.name"));
-    k8s_set_map(l, a, role, "label", k8s_get(object, "metadata.labels"));
-    k8s_set_map(l, a, role, "annotation", k8s_get(object, "metadata.annotations"));
+    k8s_set_map(l, a, role, "label", "labelpresent", k8s_get(object, "metadata.labels"));
+    k8s_set_map(l, a, role, "annotation", "annotationpresent",
+                k8s_get(object, "metadata.annotations"));
 }
 
 void k8s_set_address(struct label_list *l, struct arena *a, str host, const json_t *port)
@@ -118,7 +118,7 @@ void k8s_set_node(struct label_list *l, struct arena *a, const struct k8s_lookup
     if (node == NULL)
         return;
     k8s_set(l, a, "node_name", str_c(json_string_value(name)));
-    k8s_set_map(l, a, "node", "label", k8s_get(node, "metadata.labels"));
+    k8s_set_map(l, a, "node", "label", "labelpresent", k8s_get(node, "metadata.labels"));
 }
 
 /* --- pod --- */

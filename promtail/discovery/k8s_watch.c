@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "promtail/discovery/k8s_build.h"
 #include "runtime/http_client.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
@@ -62,6 +63,7 @@ static void trim(json_t *object)
 {
     json_object_del(json_object_get(object, "metadata"), "managedFields");
     json_object_del(json_object_get(object, "spec"), "volumes");
+    json_object_del(json_object_get(object, "status"), "images"); /* of a node */
 }
 
 static void put_object(struct k8s_watch *w, json_t *json)
@@ -146,6 +148,11 @@ static void list(struct k8s_watch *w)
     if (w->next_page == NULL)
         w->round++;
     begin_url(w);
+    /* A few objects of many, a node's pods: the server has them in its cache by that field, while
+     * without a version it would read all of them from etcd, for each promtail of the cluster.
+     * What that cache lacks yet, the watch brings.  After 410 only the newest will do. */
+    if (w->version[0] == '\0' && w->config.field[0] != '\0')
+        add_param(&w->url, "resourceVersion", "0");
     add_param(&w->url, "limit", limit);
     add_param(&w->url, "continue", w->next_page != NULL ? w->next_page : "");
     start_request(w, &(struct http_call){.method = "GET",
@@ -211,6 +218,19 @@ static void warn_failure(struct k8s_watch *w, const char *what, int status, cons
              LOG_C("namespace", w->config.namespace_), LOG_I("status", status), LOG_C("err", why));
 }
 
+/* The body is a Status that says in words what was refused; or what the network said. */
+static void warn_refusal(struct k8s_watch *w, const char *what, int status, str body)
+{
+    char text[512];
+    json_t *root = json_loadb(body.ptr, body.len, 0, NULL);
+    str message = k8s_text(root, "message");
+    if (message.len == 0)
+        message = body;
+    snprintf(text, sizeof text, "%.*s", (int)MIN(message.len, sizeof text - 1), message.ptr);
+    json_decref(root);
+    warn_failure(w, what, status, text);
+}
+
 /* --- list --- */
 
 static int take_page(struct k8s_watch *w, str body, struct error *err)
@@ -241,9 +261,7 @@ static void on_list(void *arg, int code, int status, str body)
     w->request = NULL;
     int rc = code == 0 && status == 200 ? take_page(w, body, &err) : E_UNAVAILABLE;
     if (rc != 0) {
-        char text[256];
-        snprintf(text, sizeof text, "%.*s", (int)MIN(body.len, 200), body.ptr);
-        warn_failure(w, "failed to list", status, err.code != 0 ? err.text : text);
+        warn_refusal(w, "failed to list", status, err.code != 0 ? str_c(err.text) : body);
         list_anew(w); /* a token may have run out: 410 */
         again_later(w);
         return;
@@ -321,9 +339,7 @@ static void on_watch_end(void *arg, int code, int status, str body)
     if (status == 410)
         list_anew(w);
     else if (failed || (code == 0 && status >= 300)) {
-        char text[256];
-        snprintf(text, sizeof text, "%.*s", (int)MIN(body.len, 200), body.ptr);
-        warn_failure(w, "failed to watch", status, text);
+        warn_refusal(w, "failed to watch", status, body);
         again_later(w);
         return;
     }

@@ -1,7 +1,8 @@
 /* kubernetes_sd_configs: objects of a cluster become target groups.
  *
  * A role has its own kind of objects (main) and may look into others (services and pods behind
- * endpoints, nodes): each is watched once per namespace.  Nothing is told before all are listed. */
+ * endpoints, nodes): each is watched once per namespace, nodes once.  Nothing of a namespace is
+ * told before all it needs is listed; one that may not be read keeps no other waiting. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -31,6 +32,7 @@ struct kubernetes_provider {
     struct sd_http http;
     struct k8s_access access;
     struct loop_timer *rebuild;
+    bool must_rebuild; /* the timer runs */
     struct k8s_lookup lookup;
     VEC(struct k8s_watch *) watches[K8S_ROLES]; /* of each kind, one a namespace */
 };
@@ -78,13 +80,14 @@ static const json_t *find_node(void *arg, const char *name)
 
 /* --- groups --- */
 
-static bool is_synced(const struct kubernetes_provider *p)
+/* All that the objects of namespace `i` need is there. */
+static bool is_synced(const struct kubernetes_provider *p, size_t i)
 {
-    for (int kind = 0; kind < K8S_ROLES; kind++)
-        for (size_t i = 0; i < p->watches[kind].len; i++)
-            if (p->watches[kind].items[i] == NULL ||
-                !k8s_watch_is_synced(p->watches[kind].items[i]))
-                return false;
+    for (int kind = 0; kind < K8S_ROLES; kind++) {
+        size_t n = p->watches[kind].len;
+        if (n > 0 && !k8s_watch_is_synced(p->watches[kind].items[MIN(i, n - 1)]))
+            return false;
+    }
     return true;
 }
 
@@ -104,41 +107,42 @@ static void tell(struct kubernetes_provider *p, str key, const json_t *object)
 static void tell_all(void *arg)
 {
     struct kubernetes_provider *p = arg;
-    if (!is_synced(p))
-        return;
+    p->must_rebuild = false;
     for (size_t i = 0; i < p->watches[p->config->role].len; i++) {
         size_t at = 0;
         str key;
         const json_t *object;
+        if (!is_synced(p, i))
+            continue;
         while (k8s_watch_next(p->watches[p->config->role].items[i], &at, &key, &object))
             tell(p, key, object);
     }
 }
 
-static bool is_main(const struct kubernetes_provider *p, const struct k8s_watch *w)
+/* Changes that go on and on put it off no further. */
+static void tell_all_soon(struct kubernetes_provider *p, uint64_t after_ms)
 {
-    for (size_t i = 0; i < p->watches[p->config->role].len; i++)
-        if (p->watches[p->config->role].items[i] == w)
-            return true;
-    return false;
+    if (!p->must_rebuild)
+        loop_timer_start(p->rebuild, after_ms, 0);
+    p->must_rebuild = true;
 }
 
 static void on_changed(void *arg, struct k8s_watch *w, str key, const json_t *object)
 {
     struct kubernetes_provider *p = arg;
-    if (!is_synced(p))
-        return;
-    if (is_main(p, w))
+    size_t n = p->watches[p->config->role].len, i = 0;
+    while (i < n && p->watches[p->config->role].items[i] != w)
+        i++;
+    if (i == n)
+        tell_all_soon(p, REBUILD_MS);
+    else if (is_synced(p, i))
         tell(p, key, object);
-    else
-        loop_timer_start(p->rebuild, REBUILD_MS, 0);
 }
 
 static void on_synced(void *arg, struct k8s_watch *w)
 {
     (void)w;
-    struct kubernetes_provider *p = arg;
-    loop_timer_start(p->rebuild, 0, 0);
+    tell_all_soon(arg, 0);
 }
 
 /* --- start --- */

@@ -123,6 +123,8 @@ Test(promtail_k8s, an_endpointslice_tells_conditions_and_ports)
     has(&g.targets[0], "__meta_kubernetes_endpointslice_port_app_protocol", "http");
     has(&g.targets[0], "__meta_kubernetes_endpointslice_address_target_name", "p1");
     has(&g.targets[0], "__meta_kubernetes_endpointslice_endpoint_topology_topology_zone", "z");
+    has(&g.targets[0], "__meta_kubernetes_endpointslice_endpoint_topology_present_topology_zone",
+        "true");
     has(&g.labels, "__meta_kubernetes_endpointslice_name", "e");
     arena_deinit(&a);
 }
