@@ -261,19 +261,90 @@ static const struct config_key kubernetes_keys[] = {
     {0},
 };
 
+static bool is_set(const char *s)
+{
+    return s != NULL && s[0] != '\0';
+}
+
+static bool is_default_http(const struct http_config *h)
+{
+    const char *texts[] = {h->basic_auth.username,
+                           h->basic_auth.username_file,
+                           h->basic_auth.password,
+                           h->basic_auth.password_file,
+                           h->authorization.credentials,
+                           h->authorization.credentials_file,
+                           h->bearer_token,
+                           h->bearer_token_file,
+                           h->proxy_url,
+                           h->tls.ca,
+                           h->tls.cert,
+                           h->tls.key,
+                           h->tls.ca_file,
+                           h->tls.cert_file,
+                           h->tls.key_file,
+                           h->tls.server_name,
+                           h->tls.min_version};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (is_set(texts[i]))
+            return false;
+    return !h->tls.insecure_skip_verify && !h->oauth2.is_set && h->follow_redirects &&
+           h->enable_http2;
+}
+
+/* Only one of the three places can say where the API server is and who asks. */
+static int check_kubernetes_access(struct config_reader *r, const struct yaml_node *node,
+                                   const struct kubernetes_sd_config *c)
+{
+    bool has_server = is_set(c->api_server), has_file = is_set(c->kubeconfig_file);
+    bool is_custom = !is_default_http(&c->http);
+    if (has_server && has_file)
+        return config_fail(r, node, "cannot use 'kubeconfig_file' and 'api_server' simultaneously");
+    if (has_file && is_custom)
+        return config_fail(r, node,
+                           "cannot use a custom HTTP client configuration together with "
+                           "'kubeconfig_file'");
+    if (!has_server && is_custom)
+        return config_fail(r, node,
+                           "to use custom HTTP client configuration please provide the "
+                           "'api_server' URL explicitly");
+    if (c->own_namespace && (has_server || has_file))
+        return config_fail(r, node, "cannot use '%s' and 'namespaces.own_namespace' simultaneously",
+                           has_server ? "api_server" : "kubeconfig_file");
+    return 0;
+}
+
+/* A role selects its own objects and those it looks into, each once. */
+static int check_kubernetes_selectors(struct config_reader *r, const struct yaml_node *node,
+                                      const struct kubernetes_sd_config *c)
+{
+    bool seen[K8S_ROLES] = {false};
+    bool is_behind = c->role == K8S_ENDPOINTS || c->role == K8S_ENDPOINTSLICE;
+    for (size_t i = 0; i < c->n_selectors; i++) {
+        int role = c->selectors[i].role;
+        if (seen[role])
+            return config_fail(r, node, "duplicated selector role: %s", roles[role]);
+        seen[role] = true;
+        if (role != c->role && !(is_behind && (role == K8S_POD || role == K8S_SERVICE)))
+            return config_fail(r, node, "%s role supports only %s%s selectors", roles[c->role],
+                               is_behind ? "pod, service, " : "", roles[c->role]);
+    }
+    return 0;
+}
+
 static int read_kubernetes(struct config_reader *r, const struct yaml_node *node, void *item)
 {
     const struct kubernetes_sd_config *c = item;
     int rc = config_read_block(r, kubernetes_keys, node, item);
-    if (rc != 0)
-        return rc;
-    if (yaml_get(node, "role") == NULL)
+    if (rc == 0 && yaml_get(node, "role") == NULL)
         return config_fail(r, node,
                            "role missing (one of: pod, service, endpoints, endpointslice, node, "
                            "ingress)");
-    if (c->api_server[0] != '\0' && c->kubeconfig_file[0] != '\0')
-        return config_fail(r, node, "cannot use 'kubeconfig_file' and 'api_server' simultaneously");
-    return check_http(r, node, &c->http);
+    if (rc == 0)
+        rc = check_http(r, node, &c->http);
+    if (rc == 0)
+        rc = check_kubernetes_access(r, node, c);
+    return rc == 0 ? check_kubernetes_selectors(r, node, c) : rc;
 }
 
 int config_read_kubernetes_sd(struct config_reader *r, const struct yaml_node *node, void *field)
