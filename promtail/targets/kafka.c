@@ -405,23 +405,23 @@ static void stop_reading(struct kafka_target *t)
     t->watch = NULL;
 }
 
-/* Commits what was stored and leaves the group; a cluster that does not answer is not waited for.
- */
+/* Commits what was stored and leaves the group; a cluster that does not answer is not waited for. */
 static void leave_group(struct kafka_target *t)
 {
     int64_t end_ns = clock_mono_ns() + CLOSE_NS;
-    rd_kafka_queue_t *events = rd_kafka_queue_new(t->rk);
     t->is_closing = true;
     if (t->leaving != NULL)
         hand_over(t);
-    log_error_of("cannot leave the group", rd_kafka_consumer_close_queue(t->rk, events));
-    while (!rd_kafka_consumer_closed(t->rk) && clock_mono_ns() < end_ns)
-        rd_kafka_queue_poll_callback(events, RETRY_MS);
+    log_error_of("cannot leave the group", rd_kafka_consumer_close_queue(t->rk, t->queue));
+    while (!rd_kafka_consumer_closed(t->rk) && clock_mono_ns() < end_ns) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(t->rk, RETRY_MS);
+        if (m != NULL)
+            rd_kafka_message_destroy(m); /* read, but not taken: not acknowledged either */
+    }
     if (!rd_kafka_consumer_closed(t->rk))
         log_warn(COMPONENT, "the cluster does not answer: stopped without leaving the group");
-    rd_kafka_queue_destroy(events);
-    rd_kafka_queue_destroy(t->queue);
     rd_kafka_mem_free(t->rk, t->member);
+    rd_kafka_queue_destroy(t->queue);
     rd_kafka_destroy_flags(t->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 

@@ -142,7 +142,7 @@ class OnceTest(KafkaTest):
                 topic = "shared-" + assignor
                 selector = f'{{job="{topic}"}}'
                 self.kafka.create_topic(topic, 4)
-                messages, want = spread("line", 3000, 4)
+                messages, want = spread("line", 2000, 4)
                 self.kafka.produce(topic, messages)
 
                 def member(name):
@@ -152,14 +152,16 @@ class OnceTest(KafkaTest):
                 lib.wait_until(lambda: len(self.lines(selector)) > 100, 20, "some of the lines")
                 second = member("second")
                 self.wait_for_log(second, "consuming topic")
+                more, want_more = spread("more", 1000, 4)
+                self.kafka.produce(topic, more)
                 lib.wait_until(lambda: self.lines(f'{{job="{topic}",reader="second"}}'), 20,
                                "lines of the second")
-                self.assertEqual(second.stop(), 0)
-                more, want_more = spread("more", 40, 4)
-                self.kafka.produce(topic, more)
-                self.expect(selector, want + want_more)
+                self.assertEqual(second.stop(), 0, second.tail())
+                last, want_last = spread("last", 40, 4)
+                self.kafka.produce(topic, last)
+                self.expect(selector, want + want_more + want_last)
                 self.expect_committed(topic, topic, {i: 760 for i in range(4)})
-                first.stop()
+                self.assertEqual(first.stop(), 0, first.tail())
 
     def test_who_cannot_push_hands_over_and_nothing_is_lost(self):
         """Here lines may come twice: the first member sends what it had queued when it can."""
