@@ -13,7 +13,7 @@ struct json_scan json_scan_make(str text)
     /* is_array is written before it is read, so it stays as it is: it is big. */
     j.start = j.at = text.ptr;
     j.end = text.ptr + text.len;
-    j.bad = j.first = j.is_lax = false;
+    j.bad = j.first = j.is_lax = j.is_jsoniter = false;
     j.depth = 0;
     return j;
 }
@@ -192,6 +192,8 @@ bool json_read_raw_string(struct json_scan *j, str *ret, bool *ret_escaped)
         size_t n = p < j->end && *p == '\\' ? escape_length(p, j->end) : 0;
         if (n == 0 && j->is_lax && j->end - p >= 2)
             n = *p == '\\' ? 2 : 1;
+        if (n == 0 && j->is_jsoniter && escaped && p < j->end && *p != '\\')
+            n = 1;
         if (n == 0) {
             j->at = p;
             return fail(j);
@@ -332,7 +334,7 @@ bool json_read_raw(struct json_scan *j, str *ret)
 bool json_at_end(struct json_scan *j)
 {
     skip_space(j);
-    return j->at == j->end;
+    return j->at == j->end || (j->is_jsoniter && *j->at == '\0');
 }
 
 /* --- escapes --- */
@@ -372,7 +374,8 @@ static size_t unescape_one(const char *p, const char *end, char out[UTF8_MAX], s
         break;
     case 'u': {
         uint32_t rune = hex4(p + 2);
-        if (rune >= 0xd800 && rune < 0xdc00 && escape_length(p + 6, end) == 6 && p[7] == 'u') {
+        bool has_next = end - p >= 12 && p[6] == '\\' && p[7] == 'u';
+        if (rune >= 0xd800 && rune < 0xdc00 && has_next && escape_length(p + 6, end) == 6) {
             uint32_t low = hex4(p + 8);
             if (low >= 0xdc00 && low < 0xe000) {
                 rune = 0x10000 + ((rune - 0xd800) << 10) + (low - 0xdc00);

@@ -3,7 +3,6 @@
 #include "promtail/stages/all.h"
 #include "promtail/stages/container.h"
 #include "promtail/stages/json_value.h"
-#include "proto/json_scan.h"
 
 struct docker_stage {
     struct stage base;
@@ -37,7 +36,7 @@ static void read_value(struct json_scan *j, struct arena *a, struct value *ret)
 
 static bool read_line(str line, struct arena *a, struct docker_line *ret)
 {
-    struct json_scan j = json_scan_make(line);
+    struct json_scan j = json_line_scan(line);
     str key;
     *ret = (struct docker_line){VALUE_NIL, VALUE_NIL, VALUE_NIL};
     if (json_peek(&j) == JSON_NULL)

@@ -109,6 +109,8 @@ static tree eval_slice(struct jmes_run *run, const struct jmes_slice *s, tree v)
 static tree eval_forgiven(struct jmes_run *run, const struct jmespath *e, tree v)
 {
     tree left = jmes_eval(run, e, v);
+    if (run->failed)
+        left = &jmes_null; /* not what was found before it failed */
     run->failed = run->is_exhausted;
     return left;
 }

@@ -8,7 +8,6 @@
 #include "promtail/stages/input.h"
 #include "promtail/stages/jmespath.h"
 #include "promtail/stages/json_value.h"
-#include "proto/json_scan.h"
 
 #define STEPS_MAX 16
 
@@ -82,7 +81,7 @@ static bool is_key(str raw_key, str name, struct arena *a)
 /* Finds the values of all first steps, checking the whole document: an object, or null. */
 static bool scan_document(struct json_stage *s, str text, struct arena *a)
 {
-    struct json_scan j = json_scan_make(text);
+    struct json_scan j = json_line_scan(text);
     str key, raw;
     memset(s->found, 0, s->n * sizeof *s->found);
     if (json_peek(&j) == JSON_NULL)
@@ -108,7 +107,7 @@ static bool scan_document(struct json_stage *s, str text, struct arena *a)
 /* The value of one key in the text of a well-formed value; ptr NULL if there is none. */
 static str get(str text, str name, struct arena *a)
 {
-    struct json_scan j = json_scan_make(text);
+    struct json_scan j = json_line_scan(text);
     str key, found = {NULL, 0};
     if (json_peek(&j) != JSON_OBJECT || !json_object_begin(&j))
         return found;
@@ -133,6 +132,8 @@ static bool malformed(const struct json_stage *s)
     return !s->drop_malformed;
 }
 
+static const struct json_tree no_keys = {.type = JSON_VALUE_OBJECT};
+
 static bool process(struct stage *base, struct record *r)
 {
     struct json_stage *s = (struct json_stage *)base;
@@ -144,6 +145,8 @@ static bool process(struct stage *base, struct record *r)
     const struct json_tree *document = s->has_trees ? json_tree_read(text, r->arena) : NULL;
     if (s->has_trees && document == NULL)
         return malformed(s);
+    if (document != NULL && document->type == JSON_VALUE_NULL)
+        document = &no_keys; /* a nil map to Promtail */
     for (size_t i = 0; i < s->n; i++) {
         const struct json_field *f = &s->fields[i];
         if (f->n_steps > 0) {

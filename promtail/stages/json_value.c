@@ -5,7 +5,6 @@
 #include "base/gofmt.h"
 #include "base/mem.h"
 #include "base/vec.h"
-#include "proto/json_scan.h"
 #include "proto/json_writer.h"
 
 /* Nesting is limited by the scanner (JSON_DEPTH_MAX). */
@@ -93,7 +92,7 @@ static const struct json_tree *read_one(struct json_scan *j, struct arena *a)
 
 const struct json_tree *json_tree_read(str text, struct arena *a)
 {
-    struct json_scan j = json_scan_make(text);
+    struct json_scan j = json_line_scan(text);
     const struct json_tree *t = read_one(&j, a);
     return json_ok(&j) && json_at_end(&j) ? t : NULL;
 }

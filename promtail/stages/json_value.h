@@ -4,6 +4,7 @@
 #pragma once
 #include "base/buf.h"
 #include "promtail/record.h"
+#include "proto/json_scan.h"
 
 enum json_type {
     JSON_VALUE_NULL,
@@ -27,6 +28,14 @@ struct json_tree {
 };
 
 #define JSON_PRINT_BYTES_MAX (64u << 20)
+
+/* A scanner over a log line: Promtail reads those with json-iterator. */
+static inline struct json_scan json_line_scan(str text)
+{
+    struct json_scan j = json_scan_make(text);
+    j.is_jsoniter = true;
+    return j;
+}
 
 /* Reads a whole document; NULL if it is malformed. */
 const struct json_tree *json_tree_read(str text, struct arena *a);

@@ -21,6 +21,12 @@ Test(promtail_stage_json, extracts_values_by_name_and_path)
          "{job=\"test\"} [1]\n{job=\"test\"} {\"v\":1}x\n"},
         {"- json: {expressions: {v: }, drop_malformed: true}", "{}\n[]\n{\nnull\n{\"a\":01}",
          "{job=\"test\"} {}\n{job=\"test\"} null\n"},
+        {"- json: {expressions: {v: 'length(@)'}}" SHOW, "null", "{} 0\n"}, /* a map without keys */
+        /* json-iterator looks for control characters up to the first escape of a string only. */
+        {"- json: {expressions: {v: }, drop_malformed: true}\n- output: {source: v}",
+         "{\"v\":\"a\\/\tb\"}\n{\"v\":\"a\tb\\/\"}\n{\"w\":[\"\\/\t\"],\"v\":1}",
+         "{job=\"test\"} a/\tb\n{job=\"test\"} 1\n"},
+        {"- docker: {}", "{\"log\":\"a\\/\tb\"}", "{job=\"test\"} a/\tb\n"},
         {"- json: {expressions: {in: }}\n- json: {source: in, expressions: {v: }}" SHOW,
          "{\"in\":\"{\\\"v\\\":-0}\"}", "{} -0\n"},
     };
@@ -100,6 +106,7 @@ Test(promtail_jmespath, is_as_lenient_as_the_go_library)
         {"abs(t)[]", "null"}, /* failures left of a filter, [] and .* are forgiven */
         {"abs(t)[?k]", "null"},
         {"abs(t).*", "null"},
+        {"[n, abs(t)][?@]", "null"}, /* nor is what was found before the failure */
         {"abs(t)[*]", "error"},
         {"{x: `1`}.*.to_string(@)", "[\"null\",\"1\"]"}, /* .* begins with nulls */
         {"o.*.length(@)", "error"},

@@ -106,12 +106,33 @@ Test(proto_json_scan, limits_nesting)
     cr_expect_eq(j.depth, JSON_DEPTH_MAX);
 }
 
+Test(proto_json_scan, reads_as_json_iterator_when_asked)
+{
+    static const struct {
+        str text;
+        bool is_taken;
+    } rows[] = {{STR("\"a\\n\tb\""), true},       {STR("\"a\tb\\n\""), false},
+                {STR("[\"\\n\",\"\t\"]"), false}, {STR("1\0x"), true},
+                {STR("\"a\\n\\x\""), false},      {STR("\"a\\n\t"), false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct json_scan j = json_scan_make(rows[i].text);
+        cr_expect_not(json_skip(&j) && json_at_end(&j), "%zu", i);
+        j = json_scan_make(rows[i].text);
+        j.is_jsoniter = true;
+        cr_expect_eq(json_skip(&j) && json_at_end(&j), rows[i].is_taken, "%zu", i);
+    }
+}
+
 Test(proto_json_scan, unescapes_as_go)
 {
     struct buf b;
     buf_init(&b, BUF_NO_LIMIT);
     cr_assert(json_unescape(STR("\\u00e9\\ud83c\\udf89\\ud800x\\/\\b"), &b));
     cr_expect_str_eq(buf_c(&b), "é🎉\xef\xbf\xbdx/\b");
+    buf_reset(&b);
+    cr_assert(json_unescape(STR("\\ud83c1udf89\\ud83c\\n\\udf89\\udf89\\ud83c"), &b));
+    cr_expect_str_eq(buf_c(&b), "\xef\xbf\xbd"
+                                "1udf89\xef\xbf\xbd\n\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
     buf_reset(&b);
     cr_expect_not(json_unescape(STR("\\u12"), &b));
     buf_deinit(&b);
