@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 
-#define HEAD_CERTAIN_BYTES 32 /* a shorter head does not tell a copy */
+#define HEAD_CERTAIN_BYTES 32 /* a shorter head tells a copy only if it is the whole text */
 
 static ssize_t read_head(int fd, char head[IDENT_HEAD_BYTES], size_t want)
 {
@@ -87,9 +87,16 @@ bool ident_is_same_file(int fd, const struct source_ident *id)
     return fstat(fd, &st) == 0 && st.st_ino == id->ino && ident_head_matches(fd, id);
 }
 
+/* Whether a file of so many bytes that begins with the head of `id` is surely a copy. */
+static bool is_certain(const struct source_ident *id, off_t size)
+{
+    return id->head_bytes >= HEAD_CERTAIN_BYTES || (size > 0 && size == (off_t)id->head_bytes);
+}
+
 bool ident_is_copy(int fd, const struct source_ident *id)
 {
-    return id->head_bytes >= HEAD_CERTAIN_BYTES && ident_head_matches(fd, id);
+    struct stat st;
+    return fstat(fd, &st) == 0 && is_certain(id, st.st_size) && ident_head_matches(fd, id);
 }
 
 /* --- what became of a generation --- */
@@ -111,11 +118,13 @@ static size_t read_gzip_head(int fd, char *head, size_t want)
     return is_gzip && n > 0 ? (size_t)n : 0;
 }
 
-static bool gzip_head_matches(int fd, const struct source_ident *id)
+/* One byte more is read than the head has: a short one must be the whole text. */
+static bool gzip_is_copy(int fd, const struct source_ident *id)
 {
-    char head[IDENT_HEAD_BYTES];
-    size_t n = read_gzip_head(fd, head, id->head_bytes);
-    return n == id->head_bytes && hash_xxh64(str_make(head, n), 0) == id->head_hash;
+    char head[IDENT_HEAD_BYTES + 1];
+    size_t n = read_gzip_head(fd, head, id->head_bytes + 1);
+    return n >= id->head_bytes && is_certain(id, (off_t)n) &&
+           hash_xxh64(str_make(head, id->head_bytes), 0) == id->head_hash;
 }
 
 struct candidate {
@@ -139,11 +148,9 @@ static bool look_at(struct folder_set *folders, const struct folder_entry *e,
     }
     folders->is_stale |= st.st_ino != e->ino;
     bool is_renamed = st.st_ino == id->ino && ident_head_matches(fd, id);
-    bool is_certain = id->head_bytes >= HEAD_CERTAIN_BYTES;
-    bool is_gzip = !is_renamed && is_certain && str_has_suffix(e->name, STR(".gz")) &&
-                   gzip_head_matches(fd, id);
-    bool is_copy =
-        !is_renamed && !is_gzip && is_certain && st.st_size >= size && ident_head_matches(fd, id);
+    bool is_gzip = !is_renamed && str_has_suffix(e->name, STR(".gz")) && gzip_is_copy(fd, id);
+    bool is_copy = !is_renamed && !is_gzip && is_certain(id, st.st_size) && st.st_size >= size &&
+                   ident_head_matches(fd, id);
     bool is_better =
         is_renamed || ((is_gzip || is_copy) && (best->fd < 0 || st.st_mtim.tv_sec > best->mtime_s));
     if (!is_better) {

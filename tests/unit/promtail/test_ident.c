@@ -102,6 +102,29 @@ static int find_moved(const char *path, const struct source_ident *id, int64_t s
     return fd;
 }
 
+Test(promtail_ident, a_short_text_is_a_copy_if_it_is_the_whole_text)
+{
+    struct source_ident id;
+    int fd = write_file("app.log", "one\ntwo\n");
+    cr_assert(ident_take(fd, &id));
+    int same = write_file("app.log.1", "one\ntwo\n");
+    int longer = write_file("app.log.2", "one\ntwo\nthree\n");
+    cr_expect(ident_is_copy(same, &id));
+    cr_expect_not(ident_is_copy(longer, &id), "another text may begin so");
+    unlink(in_dir("app.log.2"));
+    cr_assert_eq(ftruncate(fd, 0), 0);
+    struct folder_set folders;
+    bool is_gzip;
+    folder_set_init(&folders);
+    int found = ident_find_moved(&folders, in_dir("app.log"), &id, 8, &is_gzip);
+    cr_assert_geq(found, 0);
+    folder_set_deinit(&folders);
+    close(found);
+    close(fd);
+    close(same);
+    close(longer);
+}
+
 Test(promtail_ident, finds_renamed_and_copied_files)
 {
     struct source_ident id;
