@@ -1,11 +1,14 @@
 #include "runtime/config.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/mem.h"
 #include "runtime/config_internal.h"
 
 #define CONFIG_ERRORS_MAX 20
+#define NUMBER_TEXT_MAX   64
+#define INT64_EDGE        9223372036854775808.0
 
 void config_defaults(const struct config_key *table, void *into, struct arena *a)
 {
@@ -88,6 +91,45 @@ static int read_strings(struct config_reader *r, const struct yaml_node *node,
     return 0;
 }
 
+/* What the value parser reads: numbers and booleans as YAML 1.1 spells them in plain digits and
+ * words.  False if the node holds another type: quoted, it is a string, as to Go's YAML reader. */
+static bool scalar_text(enum config_type type, const struct yaml_node *node,
+                        char number[NUMBER_TEXT_MAX], str *ret)
+{
+    bool v;
+    int64_t i;
+    double f;
+    *ret = node->text;
+    switch (type) {
+    case CONFIG_BOOL:
+        if (!yaml_bool(node, &v))
+            return false;
+        *ret = v ? STR("true") : STR("false");
+        return true;
+    case CONFIG_DURATION:
+    case CONFIG_DURATION_GO:
+        if (!yaml_int(node, &i))
+            return true;
+        *ret = str_make(number, (size_t)snprintf(number, NUMBER_TEXT_MAX, "%" PRId64 "ns", i));
+        return true;
+    case CONFIG_INT:
+    case CONFIG_UINT:
+    case CONFIG_FLOAT:
+        if (!yaml_float(node, &f))
+            return false;
+        if (type == CONFIG_FLOAT)
+            *ret = str_make(number, (size_t)snprintf(number, NUMBER_TEXT_MAX, "%.17g", f));
+        else if (yaml_int(node, &i))
+            *ret = str_make(number, (size_t)snprintf(number, NUMBER_TEXT_MAX, "%" PRId64, i));
+        else if (f > -INT64_EDGE && f < INT64_EDGE)
+            *ret =
+                str_make(number, (size_t)snprintf(number, NUMBER_TEXT_MAX, "%" PRId64, (int64_t)f));
+        return true;
+    default:
+        return true;
+    }
+}
+
 static int read_scalar(struct config_reader *r, const struct config_key *k,
                        const struct yaml_node *node, void *field)
 {
@@ -98,14 +140,11 @@ static int read_scalar(struct config_reader *r, const struct config_key *k,
     if (node->kind != YAML_SCALAR)
         return config_fail(r, node, "expected a %s, found a %s", config_type_name(k->type),
                            node->kind == YAML_LIST ? "list" : "map");
-    str text = node->text;
-    if (k->type == CONFIG_BOOL) { /* YAML 1.1: yes, on, ... */
-        bool v;
-        if (yaml_bool(node, &v))
-            text = v ? STR("true") : STR("false");
-    }
-    if (k->type == CONFIG_DURATION && !node->is_quoted && str_to_i64(text, field))
-        return 0; /* a plain number is nanoseconds, as to Go's YAML reader */
+    char number[NUMBER_TEXT_MAX];
+    str text;
+    if (!scalar_text(k->type, node, number, &text))
+        return config_fail(r, node, "\"%.*s\" is not a valid %s", STR_ARG(node->text),
+                           config_type_name(k->type));
     struct error err = {0};
     if (config_value_parse(k, text, r->arena, field, &err) != 0)
         return config_fail(r, node, "%s", err.text);

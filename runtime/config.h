@@ -9,21 +9,23 @@
 #include "runtime/yaml.h"
 
 enum config_type {
-    CONFIG_BOOL,        /* bool */
-    CONFIG_INT,         /* int64_t */
-    CONFIG_UINT,        /* uint64_t */
-    CONFIG_FLOAT,       /* double */
-    CONFIG_STRING,      /* const char * (never NULL: "" if unset) */
-    CONFIG_SECRET,      /* const char *, printed as <secret> */
-    CONFIG_DURATION,    /* int64_t ns; Go's or Prometheus' spelling */
-    CONFIG_BYTES,       /* uint64_t bytes; 256KB, 1MiB; 1024-based as Loki's flagext.ByteSize */
-    CONFIG_ENUM,        /* int: index into `choices` */
-    CONFIG_BLOCK,       /* a nested struct described by `table` */
-    CONFIG_STRING_LIST, /* struct config_strings; a comma list on the command line */
-    CONFIG_CUSTOM,      /* `custom` reads the node: maps, lists of blocks */
-    CONFIG_IGNORED,     /* known to Loki, of no meaning here: accepted, with a warning */
-    CONFIG_UNSUPPORTED, /* known to Loki, not (yet) done: an error, or a warning with
-                           -config.lenient */
+    CONFIG_BOOL,          /* bool */
+    CONFIG_INT,           /* int64_t */
+    CONFIG_UINT,          /* uint64_t */
+    CONFIG_FLOAT,         /* double */
+    CONFIG_STRING,        /* const char * (never NULL: "" if unset) */
+    CONFIG_SECRET,        /* const char *, printed as <secret> */
+    CONFIG_DURATION,      /* int64_t ns; Go's or Prometheus' spelling */
+    CONFIG_DURATION_GO,   /* the same, Go's spelling alone: 1h30m, 1.5s; a plain number is ns */
+    CONFIG_DURATION_PROM, /* the same, Prometheus' alone: 1d, 1h30m */
+    CONFIG_BYTES,         /* uint64_t bytes; 256KB, 1MiB; 1024-based as Loki's flagext.ByteSize */
+    CONFIG_ENUM,          /* int: index into `choices` */
+    CONFIG_BLOCK,         /* a nested struct described by `table` */
+    CONFIG_STRING_LIST,   /* struct config_strings; a comma list on the command line */
+    CONFIG_CUSTOM,        /* `custom` reads the node: maps, lists of blocks */
+    CONFIG_IGNORED,       /* known to Loki, of no meaning here: accepted, with a warning */
+    CONFIG_UNSUPPORTED,   /* known to Loki, not (yet) done: an error, or a warning with
+                             -config.lenient */
 };
 
 struct config_strings {

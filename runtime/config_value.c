@@ -17,6 +17,8 @@ const char *config_type_name(enum config_type type)
         [CONFIG_STRING] = "string",
         [CONFIG_SECRET] = "string",
         [CONFIG_DURATION] = "duration",
+        [CONFIG_DURATION_GO] = "duration",
+        [CONFIG_DURATION_PROM] = "duration",
         [CONFIG_BYTES] = "size",
         [CONFIG_ENUM] = "string",
         [CONFIG_BLOCK] = "block",
@@ -68,6 +70,8 @@ static double as_double(const struct config_key *k, const void *field)
     switch (k->type) {
     case CONFIG_INT:
     case CONFIG_DURATION:
+    case CONFIG_DURATION_GO:
+    case CONFIG_DURATION_PROM:
         return (double)*(const int64_t *)field;
     case CONFIG_UINT:
     case CONFIG_BYTES:
@@ -110,6 +114,12 @@ static int parse_number(const struct config_key *k, str text, void *field, struc
     case CONFIG_DURATION:
         ok = text.len == 0 ? (*(int64_t *)field = 0, true)
                            : duration_parse_any(text, field, NULL) == 0;
+        break;
+    case CONFIG_DURATION_GO:
+        ok = duration_parse_go(text, field, NULL) == 0;
+        break;
+    case CONFIG_DURATION_PROM:
+        ok = duration_parse_prom(text, field, NULL) == 0;
         break;
     case CONFIG_BYTES:
         ok = text.len == 0 ? (*(uint64_t *)field = 0, true)
@@ -196,7 +206,11 @@ void config_value_print(const struct config_key *k, const void *field, struct bu
         gofmt_float(out, *(const double *)field, 'f', -1);
         break;
     case CONFIG_DURATION:
+    case CONFIG_DURATION_GO:
         duration_append_go(out, *(const int64_t *)field);
+        break;
+    case CONFIG_DURATION_PROM:
+        duration_append_prom(out, *(const int64_t *)field);
         break;
     case CONFIG_BYTES:
         bytesize_append_setting(out, *(const uint64_t *)field);

@@ -2,8 +2,11 @@
 
 #include <yaml.h>
 
+#include "base/gofmt.h"
 #include "base/map.h"
 #include "base/vec.h"
+
+#define NUMBER_TEXT_MAX 64
 
 /* Our own enum names collide with none of libyaml's: those end in _EVENT, _TOKEN, _NODE, _ERROR. */
 
@@ -339,6 +342,44 @@ bool yaml_bool(const struct yaml_node *n, bool *ret)
         return true;
     }
     return false;
+}
+
+/* The text without underscores, as YAML 1.1 allows them in numbers; false if too long. */
+static bool plain_number(const struct yaml_node *n, char out[NUMBER_TEXT_MAX], str *ret)
+{
+    size_t len = 0;
+    if (n->kind != YAML_SCALAR || n->is_quoted || n->text.len == 0 ||
+        n->text.len >= NUMBER_TEXT_MAX)
+        return false;
+    for (size_t i = 0; i < n->text.len; i++)
+        if (n->text.ptr[i] != '_')
+            out[len++] = n->text.ptr[i];
+    *ret = str_make(out, len);
+    return len > 0;
+}
+
+bool yaml_int(const struct yaml_node *n, int64_t *ret)
+{
+    char text[NUMBER_TEXT_MAX];
+    str s;
+    return plain_number(n, text, &s) && goparse_int(s, 0, 64, ret) == 0;
+}
+
+bool yaml_float(const struct yaml_node *n, double *ret)
+{
+    char text[NUMBER_TEXT_MAX];
+    str s;
+    int64_t i;
+    if (yaml_int(n, &i)) {
+        *ret = (double)i;
+        return true;
+    }
+    if (!plain_number(n, text, &s))
+        return false;
+    char last = s.ptr[s.len - 1];
+    if (!((last >= '0' && last <= '9') || last == '.'))
+        return false; /* inf, nan, 1p: words to YAML */
+    return goparse_float(s, ret) == 0;
 }
 
 bool yaml_is_null(const struct yaml_node *n)

@@ -68,8 +68,9 @@ const struct config_key config_server_keys[] = {
      "Base URL at which Promtail is reachable from outside."},
     {"health_check_target", CONFIG_BOOL, AT(server_config, health_check_target), "true",
      "server.health-check-target", "Whether /ready asks the targets"},
-    {"graceful_shutdown_timeout", CONFIG_DURATION, AT(server_config, graceful_shutdown_timeout_ns),
-     "30s", "server.graceful-shutdown-timeout", "Timeout for graceful shutdowns"},
+    {"graceful_shutdown_timeout", CONFIG_DURATION_GO,
+     AT(server_config, graceful_shutdown_timeout_ns), "30s", "server.graceful-shutdown-timeout",
+     "Timeout for graceful shutdowns"},
     {"register_instrumentation", CONFIG_BOOL, AT(server_config, register_instrumentation), "true",
      "server.register-instrumentation", "Register the intrumentation handlers (/metrics etc)."},
     {"http_tls_config", CONFIG_BLOCK, 0, .table = http_tls_keys},
@@ -154,10 +155,10 @@ const struct config_key config_oauth2_keys[] = {
 };
 
 static const struct config_key backoff_keys[] = {
-    {"min_period", CONFIG_DURATION, AT(client_config, backoff_min_ns), "500ms",
+    {"min_period", CONFIG_DURATION_GO, AT(client_config, backoff_min_ns), "500ms",
      "client.min-backoff", "Initial backoff time between retries."},
-    {"max_period", CONFIG_DURATION, AT(client_config, backoff_max_ns), "5m", "client.max-backoff",
-     "Maximum backoff time between retries."},
+    {"max_period", CONFIG_DURATION_GO, AT(client_config, backoff_max_ns), "5m",
+     "client.max-backoff", "Maximum backoff time between retries."},
     {"max_retries", CONFIG_INT, AT(client_config, max_retries), "10", "client.max-retries",
      "Maximum number of retires when sending batches."},
     {0},
@@ -166,7 +167,7 @@ static const struct config_key backoff_keys[] = {
 const struct config_key config_client_keys[] = {
     {"name", CONFIG_STRING, AT(client_config, name), ""},
     {"url", CONFIG_STRING, AT(client_config, url), "", "client.url", "URL of log server"},
-    {"batchwait", CONFIG_DURATION, AT(client_config, batchwait_ns), "1s", "client.batch-wait",
+    {"batchwait", CONFIG_DURATION_GO, AT(client_config, batchwait_ns), "1s", "client.batch-wait",
      "Maximum wait period before sending batch."},
     {"batchsize", CONFIG_UINT, AT(client_config, batchsize_bytes), "1048576",
      "client.batch-size-bytes", "Maximum batch size to accrue before sending."},
@@ -175,7 +176,7 @@ const struct config_key config_client_keys[] = {
     {"backoff_config", CONFIG_BLOCK, 0, .table = backoff_keys},
     {"external_labels", CONFIG_CUSTOM, AT(client_config, external_labels),
      .custom = config_read_string_map},
-    {"timeout", CONFIG_DURATION, AT(client_config, timeout_ns), "10s", "client.timeout",
+    {"timeout", CONFIG_DURATION_GO, AT(client_config, timeout_ns), "10s", "client.timeout",
      "Maximum time to wait for server to respond to a request"},
     {"tenant_id", CONFIG_STRING, AT(client_config, tenant_id), "", "client.tenant-id",
      "Tenant ID to use when pushing logs to Loki."},
@@ -189,7 +190,7 @@ const struct config_key config_client_keys[] = {
 static const struct config_key positions_keys[] = {
     {"filename", CONFIG_STRING, AT(positions_config, filename), "/var/log/positions.yaml",
      "positions.file", "Location to read/write positions from."},
-    {"sync_period", CONFIG_DURATION, AT(positions_config, sync_period_ns), "10s",
+    {"sync_period", CONFIG_DURATION_GO, AT(positions_config, sync_period_ns), "10s",
      "positions.sync-period", "Period with this to sync the position file."},
     {"ignore_invalid_yaml", CONFIG_BOOL, AT(positions_config, ignore_invalid_yaml), "false",
      "positions.ignore-invalid-yaml",
@@ -198,8 +199,8 @@ static const struct config_key positions_keys[] = {
 };
 
 static const struct config_key target_keys[] = {
-    {"sync_period", CONFIG_DURATION, AT(target_config, sync_period_ns), "10s", "target.sync-period",
-     "Period to resync directories being watched and files being tailed."},
+    {"sync_period", CONFIG_DURATION_GO, AT(target_config, sync_period_ns), "10s",
+     "target.sync-period", "Period to resync directories being watched and files being tailed."},
     {"stdin", CONFIG_BOOL, AT(target_config, read_stdin), "false", "stdin",
      "Set to true to pipe logs to promtail."},
     {0},
@@ -224,8 +225,8 @@ static const struct config_key limits_keys[] = {
 };
 
 static const struct config_key watch_keys[] = {
-    {"min_poll_frequency", CONFIG_DURATION, AT(file_watch_config, min_poll_ns), "250ms"},
-    {"max_poll_frequency", CONFIG_DURATION, AT(file_watch_config, max_poll_ns), "250ms"},
+    {"min_poll_frequency", CONFIG_DURATION_GO, AT(file_watch_config, min_poll_ns), "250ms"},
+    {"max_poll_frequency", CONFIG_DURATION_GO, AT(file_watch_config, max_poll_ns), "250ms"},
     {0},
 };
 
@@ -244,7 +245,7 @@ static const struct config_key wal_keys[] = {
      "Keep batches on disk until they are sent."},
     {"dir", CONFIG_STRING, AT(wal_config, dir), "", NULL,
      "Folder of the disk buffer; by default beside the positions file."},
-    {"max_segment_age", CONFIG_DURATION, AT(wal_config, max_segment_age_ns), "1h"},
+    {"max_segment_age", CONFIG_DURATION_GO, AT(wal_config, max_segment_age_ns), "1h"},
     {"max_bytes", CONFIG_BYTES, AT(wal_config, max_bytes), "1GB", NULL,
      "Bound of the disk buffer of each client."},
     {"drop_oldest", CONFIG_BOOL, AT(wal_config, drop_oldest), "false", NULL,

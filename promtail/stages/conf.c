@@ -4,54 +4,13 @@
 #include "base/mem.h"
 #include "promtail/stages/stage.h"
 
-#define NUMBER_TEXT_MAX 64
-
-/* The text without underscores, as YAML 1.1 allows them in numbers; false if too long. */
-static bool plain_number(str s, char out[NUMBER_TEXT_MAX], str *ret)
-{
-    size_t n = 0;
-    if (s.len == 0 || s.len >= NUMBER_TEXT_MAX)
-        return false;
-    for (size_t i = 0; i < s.len; i++)
-        if (s.ptr[i] != '_')
-            out[n++] = s.ptr[i];
-    *ret = str_make(out, n);
-    return n > 0;
-}
-
-static bool node_int(const struct yaml_node *n, int64_t *ret)
-{
-    char text[NUMBER_TEXT_MAX];
-    str s;
-    if (n->kind != YAML_SCALAR || n->is_quoted || !plain_number(n->text, text, &s))
-        return false;
-    return goparse_int(s, 0, 64, ret) == 0;
-}
-
-static bool node_float(const struct yaml_node *n, double *ret)
-{
-    char text[NUMBER_TEXT_MAX];
-    str s;
-    int64_t i;
-    if (node_int(n, &i)) {
-        *ret = (double)i;
-        return true;
-    }
-    if (n->kind != YAML_SCALAR || n->is_quoted || !plain_number(n->text, text, &s))
-        return false;
-    char last = s.ptr[s.len - 1];
-    if (!((last >= '0' && last <= '9') || last == '.'))
-        return false; /* inf, nan, 1p: words to YAML */
-    return goparse_float(s, ret) == 0;
-}
-
 static bool node_is_string(const struct yaml_node *n)
 {
     bool b;
     double f;
     if (n->kind != YAML_SCALAR)
         return false;
-    return n->is_quoted || (!yaml_bool(n, &b) && !node_float(n, &f));
+    return n->is_quoted || (!yaml_bool(n, &b) && !yaml_float(n, &f));
 }
 
 const char *stage_conf_type(const struct yaml_node *n)
@@ -63,8 +22,8 @@ const char *stage_conf_type(const struct yaml_node *n)
         return n->kind == YAML_MAP ? "map" : n->kind == YAML_LIST ? "slice" : "nil";
     return n->is_quoted        ? "string"
            : yaml_bool(n, &b)  ? "bool"
-           : node_int(n, &i)   ? "int"
-           : node_float(n, &f) ? "float64"
+           : yaml_int(n, &i)   ? "int"
+           : yaml_float(n, &f) ? "float64"
                                : "string";
 }
 
@@ -102,9 +61,9 @@ static int weak_text(const struct yaml_node *n, const char *key, struct arena *a
         return 0;
     if (yaml_bool(n, &b)) {
         *ret = b ? STR("1") : STR("0");
-    } else if (node_int(n, &i)) {
+    } else if (yaml_int(n, &i)) {
         *ret = arena_printf(a, "%lld", (long long)i);
-    } else if (node_float(n, &f)) {
+    } else if (yaml_float(n, &f)) {
         struct value v = VALUE_N(f);
         value_text(&v, a, ret);
     }
@@ -137,7 +96,7 @@ int stage_conf_node_str(const struct yaml_node *n, const char *key, str *ret, st
 int stage_conf_node_float(const struct yaml_node *n, const char *key, double *ret,
                           struct error *err)
 {
-    return node_float(n, ret) ? 0 : wrong_type(n, key, "float64", err);
+    return yaml_float(n, ret) ? 0 : wrong_type(n, key, "float64", err);
 }
 
 int stage_conf_str(const struct yaml_node *map, const char *key, str *ret, bool *ret_is_set,
@@ -167,7 +126,7 @@ int stage_conf_int(const struct yaml_node *map, const char *key, int64_t *ret, s
     const struct yaml_node *n = stage_conf_get(map, key);
     if (is_absent(n))
         return 0;
-    return node_int(n, ret) ? 0 : wrong_type(n, key, "int", err);
+    return yaml_int(n, ret) ? 0 : wrong_type(n, key, "int", err);
 }
 
 int stage_conf_float(const struct yaml_node *map, const char *key, double *ret, struct error *err)
@@ -175,7 +134,7 @@ int stage_conf_float(const struct yaml_node *map, const char *key, double *ret, 
     const struct yaml_node *n = stage_conf_get(map, key);
     if (is_absent(n))
         return 0;
-    return node_float(n, ret) ? 0 : wrong_type(n, key, "float64", err);
+    return yaml_float(n, ret) ? 0 : wrong_type(n, key, "float64", err);
 }
 
 int stage_conf_strs(const struct yaml_node *map, const char *key, struct arena *a, str **ret,
@@ -227,7 +186,7 @@ int stage_weak_bool(const struct yaml_node *map, const char *key, bool *ret, str
     }
     if (!n->is_quoted && yaml_bool(n, ret))
         return 0;
-    if (node_float(n, &f)) {
+    if (yaml_float(n, &f)) {
         *ret = f != 0;
         return 0;
     }
@@ -241,9 +200,9 @@ static int weak_whole(const struct yaml_node *n, const char *key, int64_t *ret, 
 {
     bool b;
     double f;
-    if (is_absent(n) || node_int(n, ret))
+    if (is_absent(n) || yaml_int(n, ret))
         return 0;
-    if (node_float(n, &f) && f > -9e18 && f < 9e18) {
+    if (yaml_float(n, &f) && f > -9e18 && f < 9e18) {
         *ret = (int64_t)f;
         return 0;
     }
@@ -275,7 +234,7 @@ int stage_weak_float(const struct yaml_node *map, const char *key, double *ret, 
 {
     const struct yaml_node *n = stage_conf_get(map, key);
     bool b;
-    if (is_absent(n) || node_float(n, ret))
+    if (is_absent(n) || yaml_float(n, ret))
         return 0;
     if (!n->is_quoted && yaml_bool(n, &b)) {
         *ret = b;

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "runtime/config.h"
@@ -219,4 +220,36 @@ Test(runtime_config, yaml_merge_keys_do_not_override)
     cr_assert(str_eq(yaml_get(use, "x")->text, STR("1")));
     cr_assert(str_eq(yaml_get(use, "y")->text, STR("3")));
     cr_assert_eq(yaml_get(use, "y")->line, 4);
+}
+
+Test(runtime_config, numbers_are_those_of_yaml_1_1)
+{
+    static const struct {
+        const char *text;
+        int64_t want;
+    } good[] = {{"12", 12},   {"0x1F", 31}, {"017", 15},  {"0b11", 3}, {"1_0", 10},    {"+5", 5},
+                {"1e2", 100}, {"5.7", 5},   {"0o17", 15}, {"08", 8},   {"3_00.0", 300}};
+    static const char *const bad[] = {"'5'", "\"5\"", "many", "''", ".inf", "1h"};
+    char text[64];
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        snprintf(text, sizeof text, "http_port: %s\n", good[i].text);
+        cr_expect_eq(load(text, false, false), 0, "%s: %s", text, err.text);
+        cr_expect_eq(config.port, good[i].want, "%s: %lld", text, (long long)config.port);
+        done();
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(text, sizeof text, "http_port: %s\n", bad[i]);
+        cr_expect_eq(load(text, false, false), E_PARSE, "%s", text);
+        done();
+    }
+    load("", false, false); /* for the suite's end */
+}
+
+Test(runtime_config, a_quoted_word_is_no_boolean)
+{
+    cr_expect_eq(load("on: yes\n", false, false), 0);
+    done();
+    cr_expect_eq(load("on: 'true'\n", false, false), E_PARSE);
+    done();
+    cr_expect_eq(load("on: t\n", false, false), E_PARSE);
 }
