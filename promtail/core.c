@@ -21,6 +21,15 @@ static void nothing(struct record_sink *sink, struct record *r)
     (void)sink, (void)r;
 }
 
+/* Adds to an error whose it is. */
+static int name_manager(const struct scrape_config *job, int rc, struct error *err)
+{
+    const char *manager;
+    target_of_job(job, &manager);
+    error_prefix(err, "failed to make %s target manager: ", manager);
+    return rc;
+}
+
 int core_check(const struct promtail_config *config, struct error *err)
 {
     struct record_sink none = {.put = nothing};
@@ -28,10 +37,8 @@ int core_check(const struct promtail_config *config, struct error *err)
         struct pipeline *p = NULL;
         const struct scrape_config *job = &config->scrapes[i];
         int rc = job_pipeline_new(job->job_name, job->pipeline_stages, &none, &p, err);
-        if (rc != 0) {
-            error_prefix(err, "failed to make pipeline of job %s: ", job->job_name);
-            return rc;
-        }
+        if (rc != 0)
+            return name_manager(job, rc, err);
         job_pipeline_free(p);
     }
     return 0;
@@ -135,19 +142,18 @@ static int start_target(struct core *c, const struct target_ops *ops,
 static int start_job(struct core *c, const struct scrape_config *job, struct error *err)
 {
     struct pipeline *p = NULL;
+    const char *manager;
+    const struct target_ops *ops = target_of_job(job, &manager);
     int rc = job_pipeline_new(job->job_name, job->pipeline_stages, &c->clients.sink, &p, err);
-    if (rc != 0) {
-        error_prefix(err, "failed to make pipeline of job %s: ", job->job_name);
-        return rc;
-    }
+    if (rc != 0)
+        return name_manager(job, rc, err);
     p->is_inspecting = c->config->flags.inspect;
     VEC_PUSH(&c->pipelines, p);
     if (c->config->target.read_stdin)
         return start_target(c, &target_stdin, job, p, err);
-    for (size_t i = 0; rc == 0 && target_registry[i] != NULL; i++)
-        if (target_registry[i]->is_wanted(job))
-            rc = start_target(c, target_registry[i], job, p, err);
-    return rc;
+    if (ops != NULL)
+        rc = start_target(c, ops, job, p, err);
+    return rc != 0 ? name_manager(job, rc, err) : 0;
 }
 
 static int start_jobs(struct core *c, struct error *err)

@@ -173,7 +173,7 @@ static int check_clients(const struct promtail_config *c, struct error *err)
 
 static bool has_target(const struct scrape_config *s)
 {
-    return s->n_static_configs > 0 || s->n_file_sd_configs > 0 || s->kubernetes_sd_configs ||
+    return s->static_configs || s->file_sd_configs || s->kubernetes_sd_configs ||
            s->docker_sd_configs || s->consul_sd_configs || s->consulagent_sd_configs ||
            s->dns_sd_configs || s->journal || s->syslog || s->gcplog || s->loki_push_api ||
            s->windows_events || s->kafka || s->azure_event_hubs || s->gelf || s->cloudflare ||

@@ -193,14 +193,26 @@ static int read_static(struct config_reader *r, const struct yaml_node *node, vo
     return config_read_block(r, static_keys, node, item);
 }
 
+/* Stars in the last part of the path alone, and an ending that names the format. */
+static bool is_file_sd_path(str path)
+{
+    static const char *const endings[] = {".json", ".yml", ".yaml", ".JSON", ".YML", ".YAML"};
+    bool has_ending = false;
+    for (size_t i = 0; i < ARRAY_LEN(endings); i++)
+        has_ending = has_ending || str_has_suffix(path, str_c(endings[i]));
+    size_t star = str_find_char(path, '*');
+    if (!has_ending || star == STR_NPOS)
+        return has_ending;
+    str rest = str_from(path, star + 1);
+    return str_find_char(rest, '/') == STR_NPOS;
+}
+
 static int read_files(struct config_reader *r, const struct yaml_node *node, void *field)
 {
     struct config_strings *files = field;
     int rc = config_read_strings(r, node, files);
     for (size_t i = 0; rc == 0 && i < files->n; i++) {
-        str name = str_c(files->items[i]);
-        if (!str_has_suffix(name, STR(".json")) && !str_has_suffix(name, STR(".yml")) &&
-            !str_has_suffix(name, STR(".yaml")))
+        if (!is_file_sd_path(str_c(files->items[i])))
             return config_fail(r, node, "path name \"%s\" is not valid for file discovery",
                                files->items[i]);
     }
@@ -209,7 +221,7 @@ static int read_files(struct config_reader *r, const struct yaml_node *node, voi
 
 static const struct config_key file_sd_keys[] = {
     {"files", CONFIG_CUSTOM, AT(file_sd_config, files), .custom = read_files},
-    {"refresh_interval", CONFIG_DURATION, AT(file_sd_config, refresh_interval_ns), "5m"},
+    {"refresh_interval", CONFIG_DURATION_PROM, AT(file_sd_config, refresh_interval_ns), "5m"},
     {0},
 };
 
@@ -256,6 +268,18 @@ static int refuse_target(struct config_reader *r, const struct yaml_node *node, 
                                    : config_fail(r, node, "this kind of target is not supported");
 }
 
+/* Promtail's own builds for other systems than Windows run such a job and read nothing. */
+static int read_windows(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    if (node->kind == YAML_NULL)
+        return 0;
+    config_warn(r, node,
+                "windows_events was configured but support for reading the windows event log is "
+                "not compiled into this build of promtail");
+    *(const struct yaml_node **)field = node;
+    return 0;
+}
+
 #define UNSUPPORTED_KEY(name)                                                                      \
     {                                                                                              \
 #name, CONFIG_CUSTOM, AT(scrape_config, name), .custom = refuse_target                     \
@@ -263,7 +287,7 @@ static int refuse_target(struct config_reader *r, const struct yaml_node *node, 
 
 static const struct config_key decompression_keys[] = {
     {"enabled", CONFIG_BOOL, AT(decompression_config, enabled), "false"},
-    {"initial_delay", CONFIG_DURATION, AT(decompression_config, initial_delay_ns), "0s"},
+    {"initial_delay", CONFIG_DURATION_GO, AT(decompression_config, initial_delay_ns), "0s"},
     {"format", CONFIG_STRING, AT(decompression_config, format), ""},
     {0},
 };
@@ -290,7 +314,7 @@ static const struct config_key scrape_keys[] = {
     {"syslog", CONFIG_CUSTOM, AT(scrape_config, syslog), .custom = config_read_syslog},
     UNSUPPORTED_KEY(gcplog),
     {"loki_push_api", CONFIG_CUSTOM, AT(scrape_config, loki_push_api), .custom = config_read_push},
-    UNSUPPORTED_KEY(windows_events),
+    {"windows_events", CONFIG_CUSTOM, AT(scrape_config, windows_events), .custom = read_windows},
     {"kafka", CONFIG_CUSTOM, AT(scrape_config, kafka), .custom = config_read_kafka},
     UNSUPPORTED_KEY(azure_event_hubs),
     {"gelf", CONFIG_CUSTOM, AT(scrape_config, gelf), .custom = config_read_gelf},

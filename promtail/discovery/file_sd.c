@@ -2,6 +2,7 @@
  *
  * A file that cannot be read or does not parse changes nothing; one that is gone takes its groups
  * with it.  Changes are seen at once by watching the folders, and at each refresh_interval. */
+#include <jansson.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -42,14 +43,21 @@ static void send_group(struct file_provider *p, str path, size_t index, struct t
     p->base.sink.update(p->base.sink.arg, &p->base, group);
 }
 
-static bool read_labels(const struct yaml_node *node, struct arena *a, struct label_list *ret)
+/* What the format takes for a text: YAML any plain value, JSON only strings. */
+static bool is_text(const struct yaml_node *node, bool is_json)
+{
+    return node->kind == YAML_SCALAR ? node->is_quoted || !is_json : node->kind == YAML_NULL;
+}
+
+static bool read_labels(const struct yaml_node *node, bool is_json, struct arena *a,
+                        struct label_list *ret)
 {
     if (node == NULL || node->kind == YAML_NULL)
         return true;
     if (node->kind != YAML_MAP)
         return false;
     for (size_t i = 0; i < node->n; i++) {
-        if (node->items[i]->kind == YAML_LIST || node->items[i]->kind == YAML_MAP)
+        if (!is_text(node->items[i], is_json))
             return false;
         label_list_set(ret, a, node->keys[i]->text,
                        node->items[i]->kind == YAML_NULL ? STR_EMPTY : node->items[i]->text);
@@ -57,7 +65,8 @@ static bool read_labels(const struct yaml_node *node, struct arena *a, struct la
     return true;
 }
 
-static bool read_targets(const struct yaml_node *node, struct arena *a, struct target_group *ret)
+static bool read_targets(const struct yaml_node *node, bool is_json, struct arena *a,
+                         struct target_group *ret)
 {
     if (node == NULL || node->kind == YAML_NULL)
         return true;
@@ -65,7 +74,7 @@ static bool read_targets(const struct yaml_node *node, struct arena *a, struct t
         return false;
     ret->targets = ARENA_ARRAY(a, struct label_list, MAX(node->n, 1));
     for (size_t i = 0; i < node->n; i++) {
-        if (node->items[i]->kind != YAML_SCALAR)
+        if (node->items[i]->kind != YAML_SCALAR || !is_text(node->items[i], is_json))
             return false;
         label_list_set(&ret->targets[ret->n_targets++], a, STR("__address__"),
                        node->items[i]->text);
@@ -73,7 +82,7 @@ static bool read_targets(const struct yaml_node *node, struct arena *a, struct t
     return true;
 }
 
-static bool read_group(const struct yaml_node *node, str path, struct arena *a,
+static bool read_group(const struct yaml_node *node, bool is_json, str path, struct arena *a,
                        struct target_group *ret)
 {
     *ret = (struct target_group){0};
@@ -83,11 +92,21 @@ static bool read_group(const struct yaml_node *node, str path, struct arena *a,
         if (!str_eq(node->keys[i]->text, STR("targets")) &&
             !str_eq(node->keys[i]->text, STR("labels")))
             return false;
-    if (!read_targets(yaml_get(node, "targets"), a, ret) ||
-        !read_labels(yaml_get(node, "labels"), a, &ret->labels))
+    if (!read_targets(yaml_get(node, "targets"), is_json, a, ret) ||
+        !read_labels(yaml_get(node, "labels"), is_json, a, &ret->labels))
         return false;
     label_list_set(&ret->labels, a, STR("__meta_filepath"), path);
     return true;
+}
+
+/* JSON is YAML, but not all YAML is JSON. */
+static int check_json(str text, struct error *err)
+{
+    json_error_t why;
+    json_t *root = json_loadb(text.ptr, text.len, 0, &why);
+    bool is_good = root != NULL;
+    json_decref(root);
+    return is_good ? 0 : error_set(err, E_PARSE, "line %d: %s", why.line, why.text);
 }
 
 /* All groups of a file, or nothing: E_PARSE. */
@@ -96,8 +115,11 @@ static int read_groups(str path, struct arena *a, struct target_group **ret, siz
 {
     struct buf text;
     struct yaml_node *root = NULL;
+    bool is_json = str_has_suffix(path, STR(".json")) || str_has_suffix(path, STR(".JSON"));
     buf_init(&text, FILE_BYTES_MAX);
     int rc = file_read(arena_c(a, path), &text, err);
+    if (rc == 0 && is_json)
+        rc = check_json(buf_str(&text), err);
     if (rc == 0)
         rc = yaml_load(arena_str(a, buf_str(&text)), a, &root, err);
     buf_deinit(&text);
@@ -111,7 +133,7 @@ static int read_groups(str path, struct arena *a, struct target_group **ret, siz
         return error_set(err, E_PARSE, "not a list of target groups");
     *ret = ARENA_ARRAY(a, struct target_group, MAX(root->n, 1));
     for (size_t i = 0; i < root->n; i++)
-        if (!read_group(root->items[i], path, a, &(*ret)[i]))
+        if (!read_group(root->items[i], is_json, path, a, &(*ret)[i]))
             return error_set(err, E_PARSE, "line %d: not a target group", root->items[i]->line);
     *ret_n = root->n;
     return 0;

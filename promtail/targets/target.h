@@ -61,4 +61,6 @@ struct target {
     struct pipeline *pipeline;
 };
 
-extern const struct target_ops *const target_registry[]; /* NULL-terminated */
+/* The one target a job has: of several kinds in one job the first counts, as in Promtail.  NULL if
+ * there is none.  *ret_manager: what errors about the job name. */
+const struct target_ops *target_of_job(const struct scrape_config *job, const char **ret_manager);

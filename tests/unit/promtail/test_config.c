@@ -163,3 +163,31 @@ Test(promtail_config, log_levels_have_four_names)
     cr_expect_eq(load(CLIENT(""), "-log.level=loud"), E_INVALID);
     cr_expect(strstr(err.text, "for flag -log.level") != NULL, "%s", err.text);
 }
+
+Test(promtail_config, durations_are_gos_and_those_of_discovery_prometheus)
+{
+    accepted(CLIENT("") "target_config: {sync_period: 1.5s}");
+    refused(CLIENT("") "target_config: {sync_period: 1d}", "not a valid duration");
+    refused(CLIENT("") "target_config: {sync_period: ''}", "not a valid duration");
+    accepted(SD("file_sd_configs: [{files: [a.yml], refresh_interval: 1d}]"));
+    refused(SD("file_sd_configs: [{files: [a.yml], refresh_interval: 1.5s}]"),
+            "not a valid duration");
+    refused(SD("file_sd_configs: [{files: [a.yml], refresh_interval: 30}]"),
+            "not a valid duration");
+}
+
+Test(promtail_config, files_of_discovery_have_stars_in_their_last_part_only)
+{
+    accepted(SD("file_sd_configs: [{files: [a.yml, 'd/*.json', 'd/a*b*.yaml', '*.YML']}]"));
+    refused(SD("file_sd_configs: [{files: [a.txt]}]"), "is not valid for file discovery");
+    refused(SD("file_sd_configs: [{files: ['*/a.yml']}]"), "is not valid for file discovery");
+    refused(SD("file_sd_configs: [{files: ['d/*/b.json']}]"), "is not valid for file discovery");
+    refused(SD("file_sd_configs: [{files: [a.Yml]}]"), "is not valid for file discovery");
+}
+
+Test(promtail_config, a_windows_job_is_taken_and_an_empty_list_is_a_target)
+{
+    accepted(SD("windows_events: {eventlog_name: System}"));
+    accepted(SD("static_configs: []"));
+    refused(SD("encoding: utf-8"), "no valid target scrape config defined");
+}

@@ -93,3 +93,42 @@ Test(promtail_glob, finds_what_is_there)
     cr_expect_eq(count("*/e/*"), 1);
     cr_assert(temp_dir_remove(dir));
 }
+
+Test(promtail_glob, a_malformed_exclusion_leaves_out_everything)
+{
+    static const char *const bad[] = {"/a/[", "/a/[b", "/a/{b", "/a/b\\", "/a/[]", "/a/{b,{c}"};
+    static const char *const good[] = {"/a/[b]", "/a/{b,{c}}", "/a/b\\[", "/a/b}", "/a/[]]", ""};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cr_expect_not(glob_is_valid(str_c(bad[i])), "%s", bad[i]);
+        cr_expect(glob_excludes(str_c(bad[i]), STR("/x")), "%s", bad[i]);
+    }
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        cr_expect(glob_is_valid(str_c(good[i])), "%s", good[i]);
+        cr_expect_not(glob_excludes(str_c(good[i]), STR("/x")), "%s", good[i]);
+    }
+    cr_expect(glob_excludes(STR("/x*"), STR("/x1")));
+}
+
+static void make_link(const char *name, const char *target)
+{
+    char path[256], to[256];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    snprintf(to, sizeof to, "%s/%s", dir, target);
+    cr_assert_eq(symlink(to, path), 0);
+}
+
+Test(promtail_glob, two_stars_follow_links_but_not_round)
+{
+    cr_assert(temp_dir_make(dir));
+    make_dir("real");
+    make_dir("d");
+    make_dir("d/e");
+    touch("real/a.log");
+    touch("d/e/b.log");
+    make_link("d/link", "real");
+    make_link("d/e/up", "d");
+    make_link("d/e/here", "d/e");
+    cr_expect_eq(count("d/**/*.log"), 2);
+    cr_expect_eq(count("d/**/link/*.log"), 1);
+    cr_assert(temp_dir_remove(dir));
+}
