@@ -159,7 +159,7 @@ static void on_close(void *conn, enum listener_end why)
 }
 
 static const struct listener_ops ops = {on_open, on_data, on_close, on_datagram,
-                                        listener_target_is_full};
+                                        listener_target_is_full, NULL};
 
 /* --- the target --- */
 

@@ -31,7 +31,7 @@ struct connection {
     union stream io; /* first: libuv's pointers are ours */
     struct listener *listener;
     struct connection *prev, *next;
-    struct loop_timer *idle;
+    struct loop_timer *idle, *quiet;
     struct tls_conn *tls;
     void *arg; /* what `open` returned */
     char peer[INET6_ADDRSTRLEN];
@@ -142,6 +142,7 @@ static void free_connection_if_done(struct connection *c)
         c->next->prev = c->prev;
     l->n_connections--;
     loop_timer_free(c->idle);
+    loop_timer_free(c->quiet);
     tls_conn_free(c->tls);
     mem_free(c);
     free_listener_if_done(l);
@@ -161,6 +162,7 @@ static void end_connection(struct connection *c, enum listener_end why)
         return;
     c->is_closing = true;
     loop_timer_stop(c->idle);
+    loop_timer_stop(c->quiet);
     if (c->is_open)
         c->listener->ops->close(c->arg, why);
     c->is_open = false;
@@ -174,8 +176,16 @@ static void on_idle(void *arg)
     end_connection(arg, LISTENER_TIMEOUT);
 }
 
+static void on_quiet(void *arg)
+{
+    struct connection *c = arg;
+    c->listener->ops->quiet(c->arg);
+}
+
 static void touch(struct connection *c)
 {
+    if (c->listener->ops->quiet != NULL)
+        loop_timer_start(c->quiet, LISTENER_QUIET_MS, 0);
     if (c->listener->config.idle_timeout_ms > 0)
         loop_timer_start(c->idle, c->listener->config.idle_timeout_ms, 0);
 }
@@ -255,6 +265,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
         c->is_paused = true;
         uv_read_stop(s);
         loop_timer_stop(c->idle); /* it is not the peer that is idle */
+        loop_timer_stop(c->quiet);
         loop_timer_start(l->retry, RETRY_MS, 0);
     }
 }
@@ -306,6 +317,7 @@ static void on_connection(uv_stream_t *server, int status)
     struct connection *c = mem_zalloc(sizeof *c);
     c->listener = l;
     c->idle = loop_timer_new(l->loop, on_idle, c);
+    c->quiet = loop_timer_new(l->loop, on_quiet, c);
     if (l->config.protocol == SYSLOG_UNIX)
         uv_pipe_init(loop_uv(l->loop), &c->io.pipe, 0);
     else

@@ -21,7 +21,10 @@ struct listener_ops {
     void (*close)(void *conn, enum listener_end why); /* exactly once for each open */
     void (*datagram)(void *arg, const char *peer, str bytes);
     bool (*is_full)(void *arg);
+    void (*quiet)(void *conn); /* NULL, or: nothing more has come for LISTENER_QUIET_MS */
 };
+
+#define LISTENER_QUIET_MS 1000
 
 struct listener_config {
     const char *address;          /* host:port, :port, or the path of a unix socket */

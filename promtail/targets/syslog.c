@@ -150,6 +150,11 @@ static bool on_data(void *conn, str bytes)
     return false;
 }
 
+static void on_quiet(void *conn)
+{
+    syslog_frame_quiet(&((struct syslog_peer *)conn)->frame);
+}
+
 static void on_close(void *conn, enum listener_end why)
 {
     struct syslog_peer *peer = conn;
@@ -171,8 +176,8 @@ static void on_datagram(void *arg, const char *ip, str bytes)
     syslog_frame_deinit(&peer.frame);
 }
 
-static const struct listener_ops ops = {on_open, on_data, on_close, on_datagram,
-                                        listener_target_is_full};
+static const struct listener_ops ops = {
+    on_open, on_data, on_close, on_datagram, listener_target_is_full, on_quiet};
 
 /* --- the target --- */
 

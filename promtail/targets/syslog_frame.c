@@ -106,6 +106,15 @@ int syslog_frame_feed(struct syslog_frame *f, str bytes, struct error *err)
     return 0;
 }
 
+void syslog_frame_quiet(struct syslog_frame *f)
+{
+    str rest = buf_str(&f->pending);
+    if (f->kind != '<' || !str_has_suffix(rest, STR("\n")))
+        return;
+    f->message(f->arg, str_sub(rest, 0, rest.len - 1));
+    take(f, rest.len);
+}
+
 int syslog_frame_end(struct syslog_frame *f, bool is_timeout, struct error *err)
 {
     str rest = buf_str(&f->pending);

@@ -67,6 +67,27 @@ Test(promtail_syslog, lines_end_where_the_next_begins)
     expect("<a\nb", false, "[<a][b]");
 }
 
+Test(promtail_syslog, a_line_that_nothing_follows_for_a_while_is_whole)
+{
+    struct seen seen;
+    struct syslog_frame f;
+    buf_init(&seen.text, 65536);
+    syslog_frame_init(&f, 64, on_message, &seen);
+    syslog_frame_feed(&f, STR("<a\nmore\n"), NULL);
+    cr_assert_str_eq(buf_c(&seen.text), "");
+    syslog_frame_quiet(&f);
+    cr_assert_str_eq(buf_c(&seen.text), "[<a\nmore]");
+    syslog_frame_quiet(&f);
+    syslog_frame_feed(&f, STR("<b"), NULL);
+    syslog_frame_quiet(&f); /* not to its end */
+    cr_assert_str_eq(buf_c(&seen.text), "[<a\nmore]");
+    syslog_frame_feed(&f, STR("\n<c\n"), NULL);
+    syslog_frame_end(&f, false, NULL);
+    cr_assert_str_eq(buf_c(&seen.text), "[<a\nmore][<b][<c]");
+    syslog_frame_deinit(&f);
+    buf_deinit(&seen.text);
+}
+
 Test(promtail_syslog, after_a_time_out_a_line_without_end_is_lost)
 {
     expect("<a\n<b", true, "[<a]");
