@@ -169,7 +169,7 @@ static void measure(struct custom_metric *c, struct record *r)
     if (!is_step && !number_of(v, &n))
         return;
     /* A counter that falls would end Promtail. */
-    if (conf->type == METRIC_COUNTER && !(n >= 0))
+    if (conf->type == METRIC_COUNTER && n < 0)
         return;
     struct metric *cell = touch(c, r);
     if (cell != NULL)

@@ -82,14 +82,30 @@ static void scan_sign(struct scan *s)
     s->at += s->token.len;
 }
 
+/* Blanks and Go's comments; false if a comment does not end. */
+static bool skip_space(struct scan *s)
+{
+    for (;;) {
+        while (s->at < s->text.len && memchr(" \t\r\n", s->text.ptr[s->at], 4) != NULL)
+            s->at++;
+        str rest = str_from(s->text, s->at);
+        bool is_line = str_has_prefix(rest, STR("//"));
+        if (!is_line && !str_has_prefix(rest, STR("/*")))
+            return true;
+        size_t n = str_find(str_from(rest, 2), is_line ? STR("\n") : STR("*/"));
+        if (n == STR_NPOS && !is_line)
+            return false;
+        s->at = n == STR_NPOS ? s->text.len : s->at + 2 + n + (is_line ? 1 : 2);
+    }
+}
+
 static void advance(struct scan *s)
 {
-    while (s->at < s->text.len && strchr(" \t\r\n", s->text.ptr[s->at]) != NULL)
-        s->at++;
+    bool is_whole = skip_space(s);
     s->token_at = s->at;
     s->token = STR_EMPTY;
-    if (s->at == s->text.len) {
-        s->kind = TOKEN_END;
+    if (!is_whole || s->at == s->text.len) {
+        s->kind = is_whole ? TOKEN_END : TOKEN_BAD;
         return;
     }
     if (s->text.ptr[s->at] == '"') {

@@ -36,6 +36,7 @@ Test(promtail_stage_conf, refuses_wrong_settings)
         {"- match: {selector: '{}', action: drop}",
          "invalid selector syntax for match stage: parse error at line 1, col 2"},
         {"- match: {selector: '{a=\"b\",}', action: drop}", "unexpected }"},
+        {"- match: {selector: '{a=\"b\"} /* c', action: drop}", "not terminated"},
         {"- match: {selector: '{a=\"b\"} c', action: drop}",
          "unexpected IDENTIFIER, expecting != or !~ or |~ or |="},
         {"- match: {selector: '{a=\"b\"} |~ \"(\"', action: drop}",

@@ -17,6 +17,8 @@ Test(promtail_stage_match, runs_its_stages_for_what_the_selector_picks)
         {IN("{job=\"test\"} != \"b\" |~ \"^a\" !~ \"d$\""), "ac\nabc\nacd",
          "{job=\"test\",m=\"yo\"} ac\n{job=\"test\"} abc\n{job=\"test\"} acd\n"},
         {IN("{job=\"t\\x65st\"}|=\"\""), "a", "{job=\"test\",m=\"yo\"} a\n"},
+        {IN("/* all */ {job=\"test\"/*,*/} |= \"//\" // not b"), "a//\na",
+         "{job=\"test\",m=\"yo\"} a//\n{job=\"test\"} a\n"},
         {"- match: {selector: '{job=\"test\"} |= \"b\"', action: drop}", "a\nb",
          "{job=\"test\"} a\n"},
         {"- regex: {expression: '(?P<job>.*)'}\n- match: {selector: '{job=\"test\"}', stages: "

@@ -41,6 +41,18 @@ Test(promtail_stage_metrics, counts_sets_and_observes)
     check_page("promtail_custom_lines", false);
 }
 
+Test(promtail_stage_metrics, adds_to_a_counter_what_does_not_take_away)
+{
+    struct pipe p;
+    pipe_open(&p, "- regex: {expression: '(?P<v>.*)'}\n"
+                  "- metrics: {sum: {type: Counter, source: v, config: {action: add}}}\n");
+    pipe_put_lines(&p, "1e3\n-5\n-1s\n0x10\n1_0\n250ms");
+    check_page("promtail_custom_sum{job=\"test\"} 1010.25\n", true);
+    pipe_put_lines(&p, "NaN");
+    check_page("promtail_custom_sum{job=\"test\"} NaN\n", true);
+    pipe_close(&p);
+}
+
 Test(promtail_stage_metrics, shares_one_name_between_stages)
 {
     struct pipe p;
