@@ -2,7 +2,9 @@
  *
  * libsystemd wakes the loop by a descriptor.  An entry's position is its time, made to rise
  * strictly; the cursor saved in the positions file (cursor-<job>) is of the last entry that all
- * clients' peers have acknowledged.  To bound memory only some cursors are kept meanwhile. */
+ * clients' peers have acknowledged, and beside it stands its position (journal-<job>): what is read
+ * again after it has the positions it had, so that a client knows it.  To bound memory only some
+ * cursors are kept meanwhile. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -51,7 +53,7 @@ struct journal_target {
     VEC(struct kept_cursor) cursors; /* not acknowledged yet, rising */
     unsigned since_cursor;           /* entries read after the last kept one */
     struct arena arena;              /* of one entry */
-    char *position_name;
+    char *cursor_name, *position_name;
     struct metric *lines;
     struct metric_family *errors;
 };
@@ -89,7 +91,9 @@ static void on_acked(void *arg, int64_t pos)
         n++;
     if (n == 0)
         return;
-    positions_set(t->env->positions, str_c(t->position_name), str_c(t->cursors.items[n - 1].text));
+    const struct kept_cursor *last = &t->cursors.items[n - 1];
+    positions_set(t->env->positions, str_c(t->cursor_name), str_c(last->text));
+    positions_set_offset(t->env->positions, str_c(t->position_name), last->pos);
     for (size_t i = 0; i < n; i++)
         mem_free(t->cursors.items[i].text);
     t->cursors.len -= n;
@@ -204,13 +208,14 @@ static int add_matches(struct journal_target *t, struct error *err)
 static void seek(struct journal_target *t)
 {
     uint64_t us = 0, oldest = (uint64_t)MAX((clock_now_ns() - t->config->max_age_ns) / 1000, 0);
-    str saved = positions_get(t->env->positions, str_c(t->position_name));
+    str saved = positions_get(t->env->positions, str_c(t->cursor_name));
     if (saved.len > 0) {
         const char *cursor = arena_c(&t->arena, saved);
         int rc = sd_journal_seek_cursor(t->journal, cursor);
         if (rc >= 0)
             rc = sd_journal_next(t->journal);
         if (rc > 0 && sd_journal_get_realtime_usec(t->journal, &us) >= 0 && us >= oldest) {
+            positions_get_offset(t->env->positions, str_c(t->position_name), &t->last_pos);
             /* Gone since, and this is the next: it has not been read. */
             if (sd_journal_test_cursor(t->journal, cursor) <= 0)
                 take_entry(t);
@@ -250,11 +255,12 @@ static void open_source(struct journal_target *t)
     struct arena *a = &t->arena;
     const char *job = t->base.job->job_name;
     str key = arena_printf(a, "journal:%s", job);
-    t->position_name = str_dup_c(arena_printf(a, "cursor-%s", job));
+    t->cursor_name = str_dup_c(arena_printf(a, "cursor-%s", job));
+    t->position_name = str_dup_c(arena_printf(a, "journal-%s", job));
     t->source = source_open(t->env->sources, key, key, (str){NULL, 0}, 0);
     t->source->on_acked = on_acked;
     t->source->arg = t;
-    /* Reading goes on behind what was acknowledged, and what is queued already is refused. */
+    /* What is read without a cursor that has a position counts as new. */
     t->last_pos = source_acked(t->env->sources, t->source);
 }
 
@@ -281,6 +287,7 @@ static void free_target(struct target *base)
     VEC_FREE(&t->cursors);
     loop_timer_free(t->timer);
     arena_deinit(&t->arena);
+    mem_free(t->cursor_name);
     mem_free(t->position_name);
     mem_free(t);
 }
@@ -338,7 +345,7 @@ static void each_row(const struct target *base,
                      void (*row)(void *arg, const struct target_row *row), void *arg)
 {
     const struct journal_target *t = (const struct journal_target *)base;
-    str cursor = positions_get(t->env->positions, str_c(t->position_name));
+    str cursor = positions_get(t->env->positions, str_c(t->cursor_name));
     row(arg, &(struct target_row){NULL, &t->config->labels, cursor.ptr != NULL ? cursor : STR_EMPTY,
                                   is_ready(base)});
 }
