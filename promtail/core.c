@@ -203,12 +203,29 @@ int core_start(const struct target_env *env, const struct promtail_config *confi
 
 /* --- stop --- */
 
+static void on_target_settled(void *arg)
+{
+    struct core *c = arg;
+    if (--c->n_stopping > 0)
+        return;
+    save_positions(c);
+    c->stopped(c->stopped_arg);
+}
+
 static void on_clients_stopped(void *arg)
 {
     struct core *c = arg;
     clients_sync(&c->clients);
     save_positions(c);
-    c->stopped(c->stopped_arg);
+    c->n_stopping = c->targets.len + 1; /* one for this loop */
+    for (size_t i = 0; i < c->targets.len; i++) {
+        struct target *t = c->targets.items[i];
+        if (t->ops->settle != NULL)
+            t->ops->settle(t, on_target_settled, c);
+        else
+            on_target_settled(c);
+    }
+    on_target_settled(c);
 }
 
 static void on_target_stopped(void *arg)

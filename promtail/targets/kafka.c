@@ -27,7 +27,7 @@
 #define TICK_MS        1000           /* events of the group come even without messages */
 #define PATIENCE_NS    NS_PER_S       /* of a full pipeline, until partitions are paused */
 #define HANDOVER_NS    (5 * NS_PER_S) /* for what was read to be acknowledged */
-#define CLOSE_NS       (3 * NS_PER_S)
+#define CLOSE_NS       (12 * NS_PER_S)
 #define KEY_BYTES      1024
 #define NOWHERE        (-1)
 
@@ -57,8 +57,10 @@ struct kafka_target {
     struct strmap partitions; /* topic:number -> struct partition */
     char *member;             /* our name in the group; NULL before the first assignment */
     rd_kafka_topic_partition_list_t *leaving; /* revoked, not handed over yet; NULL: none */
-    int64_t leaving_until_ns, full_since_ns;  /* monotonic; 0: not full */
+    int64_t leaving_until_ns, close_until_ns, full_since_ns; /* monotonic; 0: not full */
     bool is_paused, is_closing;
+    void (*settled)(void *arg);
+    void *settled_arg;
     struct arena arena; /* of one message */
 };
 
@@ -335,9 +337,29 @@ static void take_message(struct kafka_target *t, const rd_kafka_message_t *m)
     source_advance(p->source, m->offset + 1);
 }
 
+static void serve_close(struct kafka_target *t)
+{
+    rd_kafka_message_t *m;
+    while ((m = rd_kafka_consumer_poll(t->rk, 0)) != NULL)
+        rd_kafka_message_destroy(m); /* not taken: not acknowledged either */
+    bool is_closed = rd_kafka_consumer_closed(t->rk);
+    if (!is_closed && clock_mono_ns() < t->close_until_ns) {
+        loop_timer_start(t->timer, RETRY_MS, 0);
+        return;
+    }
+    if (!is_closed)
+        log_warn(COMPONENT, "the cluster does not answer: stopped without leaving the group",
+                 LOG_C("group", t->group));
+    t->settled(t->settled_arg);
+}
+
 static void on_round(void *arg)
 {
     struct kafka_target *t = arg;
+    if (t->is_closing) {
+        serve_close(t);
+        return;
+    }
     loop_timer_start(t->timer, TICK_MS, 0);
     serve_handover(t);
     for (int i = 0; i < ROUND_MESSAGES; i++) {
@@ -405,24 +427,19 @@ static void stop_reading(struct kafka_target *t)
     t->watch = NULL;
 }
 
-/* Commits what was stored and leaves the group; a cluster that does not answer is not waited for. */
-static void leave_group(struct kafka_target *t)
+/* Commits what was stored and leaves the group.  A cluster that does not answer is waited for as
+ * long as librdkafka keeps a commit for it: a session's time. */
+static void settle(struct target *base, void (*settled)(void *arg), void *arg)
 {
-    int64_t end_ns = clock_mono_ns() + CLOSE_NS;
+    struct kafka_target *t = (struct kafka_target *)base;
     t->is_closing = true;
+    t->settled = settled;
+    t->settled_arg = arg;
+    t->close_until_ns = clock_mono_ns() + CLOSE_NS;
     if (t->leaving != NULL)
         hand_over(t);
     log_error_of("cannot leave the group", rd_kafka_consumer_close_queue(t->rk, t->queue));
-    while (!rd_kafka_consumer_closed(t->rk) && clock_mono_ns() < end_ns) {
-        rd_kafka_message_t *m = rd_kafka_consumer_poll(t->rk, RETRY_MS);
-        if (m != NULL)
-            rd_kafka_message_destroy(m); /* read, but not taken: not acknowledged either */
-    }
-    if (!rd_kafka_consumer_closed(t->rk))
-        log_warn(COMPONENT, "the cluster does not answer: stopped without leaving the group");
-    rd_kafka_mem_free(t->rk, t->member);
-    rd_kafka_queue_destroy(t->queue);
-    rd_kafka_destroy_flags(t->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    loop_timer_start(t->timer, 0, 0);
 }
 
 static void free_partition(struct partition *p)
@@ -442,8 +459,11 @@ static void free_target(struct target *base)
     stop_reading(t);
     if (t->queue != NULL)
         rd_kafka_queue_io_event_enable(t->queue, -1, NULL, 0);
-    if (t->rk != NULL)
-        leave_group(t);
+    if (t->rk != NULL) {
+        rd_kafka_mem_free(t->rk, t->member);
+        rd_kafka_queue_destroy(t->queue);
+        rd_kafka_destroy_flags(t->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    }
     while (strmap_next(&t->partitions, &at, NULL, &item))
         free_partition(item);
     strmap_deinit(&t->partitions);
@@ -522,6 +542,7 @@ const struct target_ops target_kafka = {.kind = "Kafka",
                                         .is_wanted = is_wanted,
                                         .start = start,
                                         .stop = stop,
+                                        .settle = settle,
                                         .free = free_target,
                                         .is_ready = is_ready,
                                         .each_row = each_row};

@@ -135,7 +135,7 @@ static void on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t code,
     (void)rk;
     if (code == 0)
         events->on_committed(events->arg, offsets);
-    else if (code != RD_KAFKA_RESP_ERR__NO_OFFSET)
+    else if (code != RD_KAFKA_RESP_ERR__NO_OFFSET && code != RD_KAFKA_RESP_ERR__WAIT_COORD)
         log_warn(COMPONENT, "offsets are not committed yet", LOG_C("err", rd_kafka_err2str(code)));
 }
 

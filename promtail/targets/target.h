@@ -45,7 +45,10 @@ struct target_ops {
                  struct pipeline *pipeline, struct target **ret, struct error *err);
     /* Stops reading and calls `stopped` when nothing will be put any more (maybe at once). */
     void (*stop)(struct target *t, void (*stopped)(void *arg), void *arg);
-    void (*free)(struct target *t); /* after stopped */
+    /* The clients have stopped, nothing more will be acknowledged: says so where the lines came
+     * from and calls `settled` when that is done, maybe at once; may be NULL. */
+    void (*settle)(struct target *t, void (*settled)(void *arg), void *arg);
+    void (*free)(struct target *t); /* after stopped and settled */
     bool (*is_ready)(const struct target *t);
     void (*each_row)(const struct target *t, void (*row)(void *arg, const struct target_row *row),
                      void *arg);

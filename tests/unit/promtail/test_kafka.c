@@ -31,13 +31,19 @@ struct world {
     struct buf seen;
 };
 
-static void on_stopped(void *arg)
+static void on_settled(void *arg)
 {
     struct world *w = arg;
     target_kafka.free(w->target);
     w->target = NULL;
     loop_timer_free(w->limit);
     loop_stop(w->loop);
+}
+
+static void on_stopped(void *arg)
+{
+    struct world *w = arg;
+    target_kafka.settle(w->target, on_settled, w);
 }
 
 /* As the core does it: within the loop, so that the handles can close. */
