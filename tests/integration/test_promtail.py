@@ -193,6 +193,47 @@ class PromtailTest(unittest.TestCase):
         promtail.append("a.log", lines(150, 200))
         self.check_all(200)
 
+    def read_a_few_lines(self):
+        """A file so short that its head alone tells it from no other."""
+        self.sink.start()
+        promtail = self.start()
+        promtail.append("a.log", lines(0, 1))
+        promtail.start()
+        lib.wait_until(lambda: self.sink.distinct() == 1, what="the first line")
+        return promtail, os.path.join(promtail.folder, "logs", "a.log")
+
+    def test_copies_and_truncates_a_short_file(self):
+        promtail, path = self.read_a_few_lines()
+        shutil.copy(path, path + ".1")
+        os.truncate(path, 0)
+        promtail.append("a.log", lines(1, 2))
+        self.check_all(2)
+
+    def test_does_not_read_what_was_compressed_or_copied_beside_its_successor(self):
+        promtail, path = self.read_a_few_lines()
+        os.rename(path, path + ".1")
+        subprocess.run(["gzip", path + ".1"], check=True)
+        os.utime(path + ".1.gz")
+        promtail.append("a.log", lines(1, 2))
+        self.check_all(2)
+        shutil.copyfile(path, path + ".2")
+        os.remove(path)
+        promtail.append("a.log", lines(2, 3))
+        self.check_all(3)
+
+    def test_leaves_alone_what_was_rotated_before_it_began(self):
+        self.sink.start()
+        promtail = self.start()
+        promtail.append("a.log", lines(0, 1))
+        promtail.append("a.log.1", lines(500, 501))
+        time.sleep(0.1)
+        promtail.start()
+        lib.wait_until(lambda: self.sink.distinct() == 1, what="the first line")
+        path = os.path.join(promtail.folder, "logs", "a.log")
+        os.rename(path, path + ".2")
+        promtail.append("a.log", lines(1, 2))
+        self.check_all(2)
+
     def start_with_an_empty_file(self):
         self.sink.start()
         promtail = self.start()

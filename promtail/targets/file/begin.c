@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,8 +12,9 @@
 #include "promtail/targets/file/generation.h"
 #include "runtime/log.h"
 
-#define COMPONENT "file"
-#define LOOKS_MAX 12
+#define COMPONENT       "file"
+#define LOOKS_MAX       12
+#define MTIME_COARSE_NS (20 * NS_PER_MS) /* times of files lag behind the clock by a tick */
 
 /* A listing is never quite true where files are renamed all the time, but in the end what is there
  * is taken. */
@@ -47,12 +49,14 @@ static void drain(struct tail *t, struct source *s, int fd, bool is_gzip)
              LOG_C("source", s->key), LOG_I("offset", g->offset));
 }
 
-static struct source *new_source(struct tail *t, const struct source_ident *id, int64_t start)
+/* `begun_ns` is when it came, as far as is known: what came after it is looked for by that. */
+static struct source *new_source(struct tail *t, const struct source_ident *id, int64_t start,
+                                 int64_t begun_ns)
 {
     struct arena a;
     arena_init(&a, SIZE_MAX);
     str key = arena_printf(&a, "%s\x1f%llx.%llx", t->name, (unsigned long long)id->ino,
-                           (unsigned long long)clock_now_ns());
+                           (unsigned long long)begun_ns);
     struct source *s = source_open(t->env->sources, key, str_c(t->name), str_c(t->path), start);
     s->ident = *id;
     arena_deinit(&a);
@@ -61,14 +65,23 @@ static struct source *new_source(struct tail *t, const struct source_ident *id, 
 
 /* --- rotated while nobody looked --- */
 
-/* A copy that is being read has another inode than the source it belongs to. */
+/* Where to go on with a source that nobody reads now.  What its reader put through the pipeline in
+ * this run is on its way, though not in the journal yet. */
+static int64_t resume(const struct tail *t, const struct source *s)
+{
+    return MAX(source_resume(t->env->sources, s), s->read_to);
+}
+
+/* A copy that is being read has another inode than the source it belongs to; one of a generation
+ * that is held open, gzipped perhaps, need not be read. */
 static bool is_known(const struct tail *t, int fd, const struct stat *st)
 {
     for (const struct generation *g = t->first; g != NULL; g = g->next) {
         struct stat read;
         bool is_read = g->fd >= 0 && fstat(g->fd, &read) == 0 && read.st_ino == st->st_ino &&
                        read.st_dev == st->st_dev;
-        if (is_read || ident_is_same_file(fd, &g->source->ident))
+        if (is_read || ident_is_same_file(fd, &g->source->ident) ||
+            ident_is_same_text(fd, &g->source->ident))
             return true;
     }
     return false;
@@ -101,7 +114,8 @@ static void recover_between(struct tail *t, struct folder_set *folders)
         /* Perhaps a copy that was only just begun. */
         bool is_too_new = is_new && st.st_size == 0 && !is_last_look(t);
         if (is_new && !is_too_new && ident_take(fd, &id))
-            drain(t, new_source(t, &id, 0), fd, str_has_suffix(name, STR(".gz")));
+            drain(t, new_source(t, &id, 0, ident_written_ns(&st)), fd,
+                  str_has_suffix(name, STR(".gz")));
         else if (fd >= 0)
             close(fd);
         folders->is_stale |= is_new; /* where one was missed there may be more */
@@ -124,6 +138,13 @@ static void note_begun(struct tail *t, const struct source *s)
         t->next.begun_ns = ns;
 }
 
+/* What came after a generation was written after it, and after it was begun: a file that had been
+ * rotated by then may have been written later than it all the same. */
+static int64_t after_generation(const struct generation *g)
+{
+    return MAX(generation_written_ns(g), begun_ns(g->source) - MTIME_COARSE_NS);
+}
+
 /* After a slow look, a stopped process, a restart. */
 static void catch_up(struct tail *t, struct folder_set *folders)
 {
@@ -132,7 +153,7 @@ static void catch_up(struct tail *t, struct folder_set *folders)
         last = g;
     if (t->next.after_ns == 0) /* a second try begins where the first did */
         t->next.after_ns =
-            last != NULL && last->fd >= 0 ? generation_written_ns(last) : t->next.begun_ns;
+            last != NULL && last->fd >= 0 ? after_generation(last) : t->next.begun_ns;
     if (t->next.after_ns != 0)
         recover_between(t, folders);
 }
@@ -144,7 +165,7 @@ static void catch_up(struct tail *t, struct folder_set *folders)
 static bool recover_moved(struct tail *t, struct folder_set *folders, struct source *s)
 {
     bool is_gzip = false;
-    int64_t pos = source_resume(t->env->sources, s);
+    int64_t pos = resume(t, s);
     int fd = ident_find_moved(folders, t->path, &s->ident, pos, &is_gzip);
     if (fd < 0)
         return false;
@@ -156,7 +177,7 @@ static bool recover_moved(struct tail *t, struct folder_set *folders, struct sou
 static void give_up(struct tail *t, struct source *s)
 {
     log_warn(COMPONENT, "a file that was being read is gone", LOG_C("path", t->path),
-             LOG_I("offset", source_resume(t->env->sources, s)));
+             LOG_I("offset", resume(t, s)));
     note_begun(t, s);
     s->is_finished = true;
 }
@@ -223,22 +244,66 @@ static bool saved_start(struct tail *t, int64_t size, int64_t *ret)
     return true;
 }
 
+static bool is_path_of(const struct tail *t, const struct source *s)
+{
+    str name = str_c(s->name), job = str_c(t->env->job->job_name);
+    size_t at = str_rfind_char(name, '\x1f');
+    return at != STR_NPOS && str_eq_c(str_from(name, at + 1), t->path) &&
+           str_has_prefix(name, job) && name.ptr[job.len] == '\x1f';
+}
+
+/* The file was followed under other labels, by a target that is no more: a pod got a label.  Goes
+ * on where that one stopped; false if there was none. */
+static bool take_over(struct tail *t, int64_t *ret_start)
+{
+    str head = str_make(t->next.head, t->next.ident.head_bytes);
+    bool any = false;
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&t->env->sources->by_key, &at, NULL, &item)) {
+        struct source *s = item;
+        if (s->is_claimed || s->is_finished || !is_path_of(t, s) ||
+            s->ident.ino != t->next.ident.ino || !ident_begins(&s->ident, head) ||
+            t->env->is_named(t->env->arg, str_c(s->name)))
+            continue;
+        *ret_start = any ? MAX(*ret_start, resume(t, s)) : resume(t, s);
+        any = true;
+        s->is_finished = true;
+    }
+    return any;
+}
+
+/* A file that was moved away and back is read again from its start, as by Promtail; but then not
+ * under its old name too. */
+static void drop_moved_back(struct tail *t)
+{
+    for (struct generation *g = t->first, *next; g != NULL; g = next) {
+        next = g->next;
+        if (!g->is_current && g->source->ident.ino == t->next.ident.ino &&
+            g->source->ident.dev == t->next.ident.dev && g->inflate == NULL &&
+            ident_begins(&g->source->ident, str_make(t->next.head, t->next.ident.head_bytes)))
+            tail_remove_generation(t, g, true);
+    }
+}
+
 /* `s` is the source it was before a restart, or NULL. */
 static void start_next(struct tail *t, struct source *s)
 {
     bool is_compressed = t->env->job->decompression.enabled;
     int64_t start = 0, size = t->next.size;
-    if (s == NULL && !t->has_history && !saved_start(t, size, &start)) {
+    bool is_new = s == NULL && !take_over(t, &start) && !t->has_history;
+    if (is_new && !saved_start(t, size, &start)) {
         t->is_refused = true;
         tail_drop_next(t);
         return;
     }
     t->has_history = true;
     if (s == NULL)
-        s = new_source(t, &t->next.ident, start);
+        s = new_source(t, &t->next.ident, start, clock_now_ns());
     else
-        s->read_to = source_resume(t->env->sources, s);
+        s->read_to = resume(t, s);
     s->ident = t->next.ident;
+    drop_moved_back(t);
     if (s->read_to > size && !is_compressed)
         source_restart(t->env->sources, s, 0);
     struct generation *g = generation_new(t, s, t->next.fd);
@@ -366,11 +431,29 @@ static bool is_next_itself(const struct tail *t, const struct generation *g)
            t->next.ident.ino == g->source->ident.ino;
 }
 
+/* It may have been empty, or nearly, when it was opened: a copy beside it cannot be told by that.
+ */
+static void look_at_next(struct tail *t)
+{
+    struct stat st;
+    struct source_ident now;
+    char head[IDENT_HEAD_BYTES];
+    if (t->next.fd < 0 || t->next.ident.head_bytes == IDENT_HEAD_BYTES ||
+        fstat(t->next.fd, &st) != 0 || !ident_take_head(t->next.fd, &now, head) ||
+        !ident_begins(&t->next.ident, str_make(head, now.head_bytes)))
+        return;
+    t->next.ident = now;
+    memcpy(t->next.head, head, now.head_bytes);
+    t->next.size = now.head_bytes > 0 ? st.st_size : 0;
+    t->next.mono_ns = clock_mono_ns();
+}
+
 bool tail_begin(struct tail *t, struct folder_set *folders)
 {
     const struct generation *g = tail_current(t);
     folders->is_stale = false;
     t->looks++;
+    look_at_next(t);
     if (g != NULL && g->is_truncated) {
         bool is_whole =
             is_next_itself(t, g) ? look_behind_empty(t, folders) : follow_copy(t, folders);

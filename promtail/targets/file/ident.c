@@ -13,7 +13,7 @@
 
 #define HEAD_CERTAIN_BYTES 32 /* a shorter head tells a copy only if it is the whole text */
 
-static ssize_t read_head(int fd, char head[IDENT_HEAD_BYTES], size_t want)
+static ssize_t read_head(int fd, char *head, size_t want)
 {
     size_t n = 0;
     while (n < want) {
@@ -127,6 +127,19 @@ static bool gzip_is_copy(int fd, const struct source_ident *id)
            hash_xxh64(str_make(head, id->head_bytes), 0) == id->head_hash;
 }
 
+bool ident_is_same_text(int fd, const struct source_ident *id)
+{
+    char head[IDENT_HEAD_BYTES + 1];
+    bool is_full = id->head_bytes == IDENT_HEAD_BYTES;
+    size_t n = id->head_bytes == 0 ? 0 : read_gzip_head(fd, head, id->head_bytes + 1);
+    if (n == 0) {
+        ssize_t plain = read_head(fd, head, id->head_bytes + 1);
+        n = plain > 0 ? (size_t)plain : 0;
+    }
+    return n > 0 && (n == id->head_bytes || (is_full && n > id->head_bytes)) &&
+           hash_xxh64(str_make(head, id->head_bytes), 0) == id->head_hash;
+}
+
 struct candidate {
     int fd;
     bool is_gzip;
@@ -193,6 +206,11 @@ bool ident_is_rotated_name(str base, str name)
            is_stamp(str_sub(name, stem.len, name.len - extension.len));
 }
 
+int64_t ident_written_ns(const struct stat *st)
+{
+    return st->st_mtim.tv_sec * NS_PER_S + st->st_mtim.tv_nsec;
+}
+
 static int by_mtime(const void *a, const void *b)
 {
     int64_t x = ((const struct rotated_file *)a)->mtime_ns;
@@ -224,7 +242,7 @@ size_t ident_list_rotated(struct folder_set *folders, const char *path, int64_t 
             continue;
         }
         folders->is_stale |= st.st_ino != e->ino;
-        int64_t mtime_ns = st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
+        int64_t mtime_ns = ident_written_ns(&st);
         if (S_ISREG(st.st_mode) && mtime_ns > after_ns)
             VEC_PUSH(&found, (struct rotated_file){e->path, st.st_ino, mtime_ns});
     }

@@ -28,10 +28,16 @@ bool ident_is_same_file(int fd, const struct source_ident *id);
 
 /* The same text in front, and enough of it to be sure. */
 bool ident_is_copy(int fd, const struct source_ident *id);
+/* The same text, plain or as gzip, as far as can be told: a full head, or the whole of a short
+ * text. Texts may share a banner, so a short head alone says nothing. */
+bool ident_is_same_text(int fd, const struct source_ident *id);
 
 /* True if `name` looks like what rotation makes of `base`: app.log.1, app.log-20261121.gz,
  * app-2026-11-21.log, app.1.log; not app-error.log. */
 bool ident_is_rotated_name(str base, str name);
+
+/* When it was written last, ns since the epoch. */
+int64_t ident_written_ns(const struct stat *st);
 
 /* A file beside `path` whose name looks rotated and which was written after `after_ns`. */
 struct rotated_file {

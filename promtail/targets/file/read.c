@@ -163,6 +163,17 @@ static bool read_plain(struct generation *g)
 
 /* --- compressed files --- */
 
+static str decoded_line(struct generation *g, str line, int64_t offset)
+{
+    struct tail *t = g->tail;
+    if (t->encoding == NULL)
+        return line;
+    struct buf *decoded = tail_pool_decoded(t->env->pool);
+    buf_reset(decoded);
+    encoding_decode(t->encoding, line, offset, decoded);
+    return buf_str(decoded);
+}
+
 /* Lines are counted, positions are their numbers, carriage returns go, and the last line needs no
  * newline: all as Promtail does. */
 static void put_numbered(struct generation *g, str line, bool is_copy)
@@ -170,7 +181,7 @@ static void put_numbered(struct generation *g, str line, bool is_copy)
     int64_t number = g->source->read_to;
     if (is_copy) { /* a .gz of a rotated plain file: positions are bytes of the plain text */
         int64_t to = g->offset + (int64_t)line.len + 1;
-        generation_put(g, line, g->offset, to);
+        generation_put(g, decoded_line(g, line, g->offset), g->offset, to);
         g->offset = to;
         return;
     }
@@ -179,7 +190,7 @@ static void put_numbered(struct generation *g, str line, bool is_copy)
     g->offset++;
     if (g->offset <= number)
         return; /* read before the restart */
-    generation_put(g, line, g->offset - 1, g->offset);
+    generation_put(g, decoded_line(g, line, g->offset - 1), g->offset - 1, g->offset);
 }
 
 static bool is_gzip_copy(const struct generation *g)

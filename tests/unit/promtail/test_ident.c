@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -123,6 +124,34 @@ Test(promtail_ident, a_short_text_is_a_copy_if_it_is_the_whole_text)
     close(fd);
     close(same);
     close(longer);
+}
+
+Test(promtail_ident, a_short_head_alone_does_not_make_the_same_text)
+{
+    static char full[IDENT_HEAD_BYTES + 10];
+    struct source_ident id;
+    close(write_file("app.log", HEAD));
+    int fd = open(in_dir("app.log"), O_RDWR);
+    cr_assert(ident_take(fd, &id));
+    cr_expect(ident_is_same_text(fd, &id));
+    close(fd);
+    fd = write_file("app.log.1", HEAD "and more\n");
+    cr_expect_not(ident_is_same_text(fd, &id), "the banner of both");
+    close(fd);
+    memset(full, 'x', sizeof full - 1);
+    fd = write_file("app.log", full);
+    cr_assert(ident_take(fd, &id));
+    int longer = write_file("app.log.2", full);
+    cr_assert_eq(pwrite(longer, "y", 1, IDENT_HEAD_BYTES + 9), 1);
+    cr_expect(ident_is_same_text(longer, &id));
+    close(fd);
+    close(longer);
+    gzFile gz = gzopen(in_dir("app.log.3.gz"), "wb");
+    cr_assert_eq(gzwrite(gz, full, sizeof full - 1), (int)sizeof full - 1);
+    gzclose(gz);
+    fd = open(in_dir("app.log.3.gz"), O_RDONLY);
+    cr_expect(ident_is_same_text(fd, &id));
+    close(fd);
 }
 
 Test(promtail_ident, finds_renamed_and_copied_files)
