@@ -43,6 +43,9 @@ static int start_server(struct app *app, struct error *err)
         .tls_cert_file = or_null(c->tls_cert_file),
         .tls_key_file = or_null(c->tls_key_file),
         .tls_client_ca_file = or_null(c->tls_client_ca_file),
+        .tls_cert_pem = c->tls_cert,
+        .tls_key_pem = c->tls_key,
+        .tls_client_ca_pem = c->tls_client_ca,
     };
     int rc = http_server_start(app->loop, app->workers, &http, &app->server, err);
     if (rc == 0)

@@ -216,8 +216,12 @@ static int open_listener(const struct http_server_config *c, int *ret_fd, struct
     return *ret_fd >= 0 ? 0 : fail_listen(c, what, errnum, err);
 }
 
-static int read_pem(const char *path, char **ret, struct error *err)
+static int read_pem(const char *pem, const char *path, char **ret, struct error *err)
 {
+    if (pem != NULL && pem[0] != '\0') {
+        *ret = mem_strdup(pem);
+        return 0;
+    }
     if (path == NULL || path[0] == '\0')
         return 0;
     FILE *f = fopen(path, "re");
@@ -317,11 +321,11 @@ int http_server_start(struct loop *l, struct workers *w, const struct http_serve
     http_routes_init(&s->routes, prefix);
     count_connections(s, prefix);
     int fd = -1;
-    int code = read_pem(c->tls_cert_file, &s->tls_cert, err);
+    int code = read_pem(c->tls_cert_pem, c->tls_cert_file, &s->tls_cert, err);
     if (code == 0)
-        code = read_pem(c->tls_key_file, &s->tls_key, err);
+        code = read_pem(c->tls_key_pem, c->tls_key_file, &s->tls_key, err);
     if (code == 0)
-        code = read_pem(c->tls_client_ca_file, &s->tls_ca, err);
+        code = read_pem(c->tls_client_ca_pem, c->tls_client_ca_file, &s->tls_ca, err);
     if (code == 0)
         code = open_listener(c, &fd, err);
     if (code == 0)

@@ -24,6 +24,7 @@ struct http_server_config {
     unsigned idle_timeout_s;     /* 0: 120 */
     bool compress_replies;       /* gzip for clients that accept it, above 2 KiB */
     const char *tls_cert_file, *tls_key_file, *tls_client_ca_file; /* NULL: no TLS */
+    const char *tls_cert_pem, *tls_key_pem, *tls_client_ca_pem;    /* in place of the files */
 };
 
 /* Starts to listen.  E_* with text on failure (address in use, ...). */

@@ -21,6 +21,7 @@ struct server_config {
     bool health_check_target;
     int64_t graceful_shutdown_timeout_ns;
     const char *tls_cert_file, *tls_key_file, *tls_client_ca_file;
+    const char *tls_cert, *tls_key, *tls_client_ca; /* in the file itself (PEM) */
 };
 
 struct basic_auth_config {

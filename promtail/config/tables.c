@@ -36,9 +36,9 @@ static const struct config_key http_tls_keys[] = {
     {"client_ca_file", CONFIG_STRING, AT(server_config, tls_client_ca_file), "",
      "server.http-tls-ca-path", "HTTP TLS Client CA path."},
     {"client_auth_type", CONFIG_IGNORED},
-    {"client_ca", CONFIG_IGNORED},
-    {"cert", CONFIG_IGNORED},
-    {"key", CONFIG_IGNORED},
+    {"client_ca", CONFIG_STRING, AT(server_config, tls_client_ca), ""},
+    {"cert", CONFIG_STRING, AT(server_config, tls_cert), ""},
+    {"key", CONFIG_SECRET, AT(server_config, tls_key), ""},
     {0},
 };
 

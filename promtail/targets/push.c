@@ -263,7 +263,10 @@ static int start(const struct target_env *env, const struct scrape_config *job,
                                       .metrics_prefix = "promtail_push",
                                       .tls_cert_file = or_null(s->tls_cert_file),
                                       .tls_key_file = or_null(s->tls_key_file),
-                                      .tls_client_ca_file = or_null(s->tls_client_ca_file)};
+                                      .tls_client_ca_file = or_null(s->tls_client_ca_file),
+                                      .tls_cert_pem = s->tls_cert,
+                                      .tls_key_pem = s->tls_key,
+                                      .tls_client_ca_pem = s->tls_client_ca};
     int rc = http_server_start(env->loop, env->workers, &http, &t->server, err);
     if (rc != 0) {
         free_target(&t->base);

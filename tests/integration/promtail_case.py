@@ -1,5 +1,6 @@
 """What the tests of promtail's inputs share: promtail with a few jobs, into a real server."""
 import collections
+import json
 import os
 import socket
 import subprocess
@@ -43,6 +44,11 @@ def shown(found):
 def read(*path):
     with open(os.path.join(*path), encoding="utf-8") as f:
         return f.read()
+
+
+def inline(folder, **files):
+    """A block of settings, in YAML, with the texts of these files."""
+    return json.dumps({name: read(folder, file) for name, file in files.items()})
 
 
 class PromtailCase(unittest.TestCase):

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import lib
-from promtail_case import PromtailCase, certificates, read
+from promtail_case import PromtailCase, certificates, inline, read
 from rsyslog import Rsyslog
 
 FORWARD = """\
@@ -23,10 +23,6 @@ LABELS = """\
 
 def forward(port, protocol="tcp", template="RSYSLOG_SyslogProtocol23Format", more=""):
     return FORWARD.format(port=port, protocol=protocol, template=template, more=more)
-
-
-def indented(text):
-    return "".join("      " + line + "\n" for line in text.splitlines())
 
 
 class Syslog(PromtailCase):
@@ -163,20 +159,12 @@ class Syslog(PromtailCase):
         port = lib.free_port()
         p = self.prepare("")
         certificates(p.folder)
-        texts = {name: indented(read(p.folder, file)) for name, file in
-                 (("ca", "ca.pem"), ("cert", "server.pem"), ("key", "server.key"))}
         p.config += f"""\
 - job_name: tls
   syslog:
     listen_address: 127.0.0.1:{port}
     labels: {{job: tls}}
-    tls_config:
-      ca: |
-{indented(texts["ca"])}
-      cert: |
-{indented(texts["cert"])}
-      key: |
-{indented(texts["key"])}
+    tls_config: {inline(p.folder, ca="ca.pem", cert="server.pem", key="server.key")}
 """
         p.start()
         self.wait_for(port)

@@ -1,6 +1,7 @@
 """promtail's network targets and discovery against peers of our own making, into a real server."""
 import base64
 import gzip
+import http.client
 import http.server
 import json
 import os
@@ -14,7 +15,8 @@ import time
 import unittest
 
 import lib
-from promtail_case import PromtailCase, certificates
+import peers
+from promtail_case import PromtailCase, certificates, inline
 
 
 class Targets(PromtailCase):
@@ -43,6 +45,40 @@ class Targets(PromtailCase):
             s.sendall(b"<13>1 - h a - - - last\n")
             s.unwrap()
         self.expect('{job="tls"}', ["one", big[:200_000], "last"])
+
+    def test_push_over_tls_with_pem_in_the_configuration(self):
+        own, push = lib.free_port(), lib.free_port()
+        p = self.prepare("")
+        certificates(p.folder)
+        pem = inline(p.folder, cert="server.pem", key="server.key", client_ca="ca.pem")
+        p.config = p.config.replace("server: {disable: true}", f"""\
+server:
+  http_listen_address: 127.0.0.1
+  http_listen_port: {own}
+  http_tls_config: {pem}""") + f"""\
+- job_name: push
+  loki_push_api:
+    server: {{http_listen_address: 127.0.0.1, http_listen_port: {push}, http_tls_config: {pem}}}
+    labels: {{job: push}}
+"""
+        p.start()
+
+        def ask(port, path, body=None):
+            connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context)
+            connection.request("POST" if body else "GET", path, body)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        context = ssl.create_default_context(cafile=p.folder + "/ca.pem")
+        context.check_hostname = False
+        self.connect(push).close()
+        for port, path in ((own, "/metrics"), (push, "/promtail/api/v1/raw")):
+            with self.assertRaises((AssertionError, OSError, http.client.HTTPException)):
+                status, _ = ask(port, path, b"from a stranger" if port == push else None)
+                self.assertIn(status, (200, 204))
+        context.load_cert_chain(p.folder + "/client.pem", p.folder + "/client.key")
+        self.assertIn(b"promtail_", ask(own, "/metrics")[1])
+        self.assertEqual(ask(push, "/promtail/api/v1/raw", b"one\ntwo\n")[0], 204)
+        self.expect('{job="push"}', ["one", "two"])
 
     def test_syslog_over_a_unix_socket(self):
         p = self.promtail("""\
@@ -128,7 +164,7 @@ users: [{{name: u, user: {{client-certificate-data: {data("client.pem")}, client
         self.assertEqual(api.tokens[0], "Bearer first")
 
     def test_the_journal_is_followed_from_the_saved_cursor_on(self):
-        tool = find_journal_remote()
+        tool = peers.program("systemd-journal-remote", "lib/systemd/systemd-journal-remote")
         p = self.prepare("""\
 - job_name: journal
   journal: {path: '${DIR}/journal', labels: {job: journal}, matches: _SYSTEMD_UNIT=x.service}
@@ -143,8 +179,8 @@ users: [{{name: u, user: {{client-certificate-data: {data("client.pem")}, client
                          f"__MONOTONIC_TIMESTAMP={time.monotonic_ns() // 1000 + i}\n"
                          f"_BOOT_ID={'a' * 32}\nMESSAGE={message}\nPRIORITY=4\n"
                          f"_SYSTEMD_UNIT={unit}\n\n")
-            subprocess.run([tool[0], "-o", f"{p.folder}/journal/{name}.journal", "-"], check=True,
-                           input=text.encode(), capture_output=True, env=tool[1])
+            subprocess.run([tool, "-o", f"{p.folder}/journal/{name}.journal", "-"], check=True,
+                           input=text.encode(), capture_output=True)
         write("a", ("one", "x.service"), ("other", "y.service"), ("two", "x.service"))
         p.start()
         self.expect('{job="journal",level="warning"}', ["one", "two"])
@@ -156,18 +192,6 @@ users: [{{name: u, user: {{client-certificate-data: {data("client.pem")}, client
         self.expect('{job="journal"}', ["one", "two", "three", "four"])
         with open(p.folder + "/positions.yaml") as f:
             self.assertIn("cursor-journal:", f.read())
-
-
-def find_journal_remote():
-    """(program, environment) of systemd-journal-remote, which writes journal files."""
-    peers = os.path.join(lib.ROOT, "build/peers/jr")
-    for root in ("/", peers):
-        path = os.path.join(root, "lib/systemd/systemd-journal-remote")
-        if os.path.exists(path):
-            libraries = "lib/x86_64-linux-gnu"
-            return path, dict(os.environ, LD_LIBRARY_PATH=":".join(
-                os.path.join(root, *up, libraries) for up in ((), ("usr",))))
-    raise unittest.SkipTest("no systemd-journal-remote to write a journal with")
 
 
 class FakeApi:
