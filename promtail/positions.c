@@ -195,6 +195,8 @@ void positions_update(struct positions *p, const struct source_registry *sources
     while (strmap_next(&sources->by_key, &at, NULL, &item)) {
         struct source *s = item;
         struct source *other = s->yaml_key ? strmap_get(&lowest, str_c(s->yaml_key)) : NULL;
+        if (s->is_left && s->yaml_key != NULL && !is_there(str_c(s->yaml_key)))
+            s->is_finished = true; /* its target will not come back to it */
         if (s->yaml_key != NULL &&
             (other == NULL || source_acked(sources, s) < source_acked(sources, other)))
             strmap_put(&lowest, str_c(s->yaml_key), s);

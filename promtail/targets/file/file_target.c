@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "promtail/targets/file/glob.h"
 #include "runtime/log.h"
 
 #define COMPONENT "file"
+#define LEAVE_NS  (60 * NS_PER_S) /* and no longer, however much is written */
 
 static struct metric *active_targets(void)
 {
@@ -175,6 +177,54 @@ void file_target_scan(struct file_target *t)
     if (!t->was_scanned)
         expect_forgotten(t);
     t->was_scanned = true;
+}
+
+/* --- leaving --- */
+
+static void leave(struct file_target *t, bool is_leaving)
+{
+    size_t at = 0;
+    void *item;
+    t->is_leaving = is_leaving;
+    t->left_mono_ns = clock_mono_ns();
+    while (strmap_next(&t->tails, &at, NULL, &item))
+        tail_leave(item, is_leaving);
+}
+
+void file_target_leave(struct file_target *t)
+{
+    file_target_scan(t);
+    leave(t, true);
+}
+
+void file_target_come_back(struct file_target *t)
+{
+    leave(t, false);
+    file_target_scan(t);
+    file_target_check(t);
+}
+
+bool file_target_is_over(const struct file_target *t)
+{
+    size_t at = 0;
+    void *item;
+    if (clock_mono_ns() - t->left_mono_ns > LEAVE_NS)
+        return true;
+    while (strmap_next(&t->tails, &at, NULL, &item))
+        if (!tail_is_over(item))
+            return false;
+    return true;
+}
+
+void file_target_let_go(struct file_target *t)
+{
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&t->tails, &at, NULL, &item))
+        tail_let_go(item);
+    strmap_deinit(&t->tails);
+    strmap_init(&t->tails);
+    file_target_free(t);
 }
 
 /* --- the tails --- */

@@ -15,8 +15,7 @@
 int64_t generation_written_ns(const struct generation *g)
 {
     struct stat st;
-    return g->fd >= 0 && fstat(g->fd, &st) == 0 ? st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec
-                                                : 0;
+    return g->fd >= 0 && fstat(g->fd, &st) == 0 ? ident_written_ns(&st) : 0;
 }
 
 /* Size and time of a descriptor that is new to us. */
@@ -26,7 +25,7 @@ static void take_stat(struct generation *g)
     if (fstat(g->fd, &st) != 0)
         return;
     g->size = st.st_size;
-    g->written_ns = st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
+    g->written_ns = ident_written_ns(&st);
 }
 
 struct generation *generation_new(struct tail *t, struct source *s, int fd)
@@ -35,6 +34,7 @@ struct generation *generation_new(struct tail *t, struct source *s, int fd)
     g->tail = t;
     g->source = s;
     s->is_claimed = true;
+    s->is_left = false;
     g->fd = fd;
     g->size_at_end = -1;
     take_stat(g);

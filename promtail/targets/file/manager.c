@@ -72,6 +72,21 @@ static bool is_tailed(void *arg, str path)
     return false;
 }
 
+static bool is_named(void *arg, str name)
+{
+    struct file_manager *m = arg;
+    str path = str_from(name, str_rfind_char(name, '\x1f') + 1);
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&m->targets, &at, NULL, &item)) {
+        const struct file_target *target = item;
+        const struct tail *t = strmap_get(&target->tails, path);
+        if (t != NULL && !target->is_leaving && str_eq_c(name, t->name))
+            return true;
+    }
+    return false;
+}
+
 /* --- targets --- */
 
 static str target_key(struct arena *a, const struct found_target *f)
@@ -107,21 +122,66 @@ static void want_target(struct file_manager *m, const struct found_target *f)
     }
     if (t != NULL)
         t->round = m->round;
+    if (t != NULL && t->is_leaving)
+        file_target_come_back(t);
     arena_deinit(&a);
 }
 
-static void drop_unwanted(struct file_manager *m)
+/* True if a target that stays waits to begin with the path. */
+static bool has_heir(const struct file_manager *m, str path)
+{
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&m->targets, &at, NULL, &item)) {
+        const struct file_target *target = item;
+        const struct tail *t = strmap_get(&target->tails, path);
+        if (t != NULL && !target->is_leaving && t->is_waiting && tail_current(t) == NULL)
+            return true;
+    }
+    return false;
+}
+
+/* The same path under other labels: who begins with it goes on where this one stands. */
+static void yield_to_heirs(struct file_manager *m, struct file_target *leaving)
+{
+    size_t at = 0;
+    str path;
+    void *tail;
+    while (strmap_next(&leaving->tails, &at, &path, &tail))
+        if (has_heir(m, path))
+            tail_yield(tail);
+}
+
+static void leave_unwanted(struct file_manager *m)
+{
+    size_t at = 0;
+    void *item;
+    while (strmap_next(&m->targets, &at, NULL, &item)) {
+        struct file_target *t = item;
+        if (t->round == m->round || t->is_leaving)
+            continue;
+        log_info(COMPONENT, "Removing target", LOG_S("path", t->pattern));
+        file_target_leave(t);
+        yield_to_heirs(m, t);
+    }
+}
+
+static void drop_left(struct file_manager *m)
 {
     VEC(struct file_target *) gone = {0};
     size_t at = 0;
     void *item;
-    while (strmap_next(&m->targets, &at, NULL, &item))
-        if (((struct file_target *)item)->round != m->round)
-            VEC_PUSH(&gone, item);
+    while (strmap_next(&m->targets, &at, NULL, &item)) {
+        struct file_target *t = item;
+        if (!t->is_leaving)
+            continue;
+        file_target_check(t);
+        if (file_target_is_over(t))
+            VEC_PUSH(&gone, t);
+    }
     for (size_t i = 0; i < gone.len; i++) {
-        log_info(COMPONENT, "Removing target", LOG_S("path", gone.items[i]->pattern));
         strmap_remove(&m->targets, str_c(gone.items[i]->key));
-        file_target_free(gone.items[i]);
+        file_target_let_go(gone.items[i]);
     }
     VEC_FREE(&gone);
 }
@@ -138,7 +198,8 @@ static void reconcile(struct file_manager *m)
             if (g->targets[i].dropped == NULL)
                 want_target(m, &g->targets[i]);
     }
-    drop_unwanted(m);
+    leave_unwanted(m);
+    drop_left(m);
 }
 
 /* --- discovery --- */
@@ -247,7 +308,8 @@ static void scan_all(struct file_manager *m)
     void *item;
     while (strmap_next(&m->targets, &at, NULL, &item)) {
         file_target_check(item);
-        file_target_scan(item);
+        if (!((struct file_target *)item)->is_leaving)
+            file_target_scan(item);
     }
     m->last_scan_ns = clock_mono_ns() - start_ns;
 }
@@ -288,6 +350,7 @@ static void on_poll(void *arg)
         else
             file_target_check_unwatched(item);
     }
+    drop_left(m);
     if (all)
         tail_pool_trim(m->env->tail_pool, SIZE_MAX);
 }
@@ -436,6 +499,7 @@ static int start(const struct target_env *env, const struct scrape_config *job,
                                        .positions = env->positions,
                                        .job = job,
                                        .is_tailed = is_tailed,
+                                       .is_named = is_named,
                                        .wants_begin = wants_begin,
                                        .arg = m};
     strmap_init(&m->groups);
@@ -478,6 +542,8 @@ static void each_row(const struct target *base,
     while (strmap_next(&m->targets, &at, NULL, &item)) {
         struct file_target *target = item;
         struct buf details;
+        if (target->is_leaving)
+            continue;
         buf_init(&details, BUF_NO_LIMIT);
         bool any = false;
         size_t i = 0;

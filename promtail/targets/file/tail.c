@@ -136,6 +136,8 @@ static void open_next(struct tail *t)
         return;
     }
     t->next.size = t->next.ident.head_bytes > 0 ? st.st_size : 0;
+    if (t->next.ident.head_bytes == 0) /* something may come and go before it is begun */
+        t->next.begun_ns = clock_now_ns();
     wait_for_folder(t);
 }
 
@@ -208,7 +210,7 @@ static void look_at_path(struct tail *t)
             know_head(g);
         }
     }
-    if (t->is_there && !t->is_refused && tail_current(t) == NULL)
+    if (t->is_there && !t->is_refused && !t->is_leaving && tail_current(t) == NULL)
         open_next(t);
 }
 
@@ -295,6 +297,39 @@ bool tail_check(struct tail *t)
     drop_finished(t);
     queue_next(t);
     return t->first != NULL || t->is_there || t->is_waiting;
+}
+
+/* --- leaving --- */
+
+void tail_leave(struct tail *t, bool is_leaving)
+{
+    if (is_leaving)
+        tail_check(t); /* what stands there now is still wanted */
+    t->is_leaving = is_leaving;
+}
+
+bool tail_is_over(const struct tail *t)
+{
+    for (const struct generation *g = t->first; g != NULL; g = g->next)
+        if (!g->is_current || g->is_queued || has_more(g))
+            return false;
+    return !t->is_waiting;
+}
+
+void tail_yield(struct tail *t)
+{
+    struct generation *g = tail_current(t);
+    if (g != NULL)
+        tail_remove_generation(t, g, false);
+    tail_drop_next(t);
+    t->is_waiting = false;
+}
+
+void tail_let_go(struct tail *t)
+{
+    for (struct generation *g = t->first; g != NULL; g = g->next)
+        g->source->is_left = true;
+    tail_free(t);
 }
 
 void tail_tell_position(const struct tail *t)

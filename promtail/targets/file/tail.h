@@ -48,6 +48,8 @@ struct tail_env {
     const struct scrape_config *job;
     /* True if the path is followed as a file of its own. */
     bool (*is_tailed)(void *arg, str path);
+    /* True if a tail has that name: it will take up the sources of it. */
+    bool (*is_named)(void *arg, str name);
     /* A tail waits for tail_begin(); for many together, so that a folder is read but once. */
     void (*wants_begin)(void *arg);
     void *arg;
@@ -67,7 +69,7 @@ struct tail {
     /* Opened under the path and not begun; fd -1: nothing. */
     struct {
         int fd;
-        struct source_ident ident; /* these three as they were when it was opened */
+        struct source_ident ident; /* these three as they were at the last look */
         char *head;                /* of ident.head_bytes bytes */
         int64_t size;
         int64_t mono_ns;  /* when that was */
@@ -78,6 +80,7 @@ struct tail {
     unsigned looks;     /* at the folder, since then */
     bool is_expected;   /* the journal knows the path, though nothing may stand there now */
     bool is_there;      /* something stands under the path */
+    bool is_leaving;    /* nothing new is begun */
     bool was_recovered; /* the journal was asked */
     bool has_history;   /* something of this path was read before: positions.yaml is of no use */
     bool is_refused;    /* its saved position is no number: Promtail does not read it then */
@@ -88,6 +91,14 @@ struct tail {
 int tail_new(const struct tail_env *env, str path, const struct label_list *labels,
              struct tail **ret, struct error *err);
 void tail_free(struct tail *t);
+/* What there is now is read, then no more is wanted; a call with false takes that back. */
+void tail_leave(struct tail *t, bool is_leaving);
+/* True when a tail that leaves has read all. */
+bool tail_is_over(const struct tail *t);
+/* Lets go of the file under the path: another tail follows it from here on. */
+void tail_yield(struct tail *t);
+/* tail_free() for one that is over. */
+void tail_let_go(struct tail *t);
 /* The journal knows of generations of this path: they are looked for even if it is gone. */
 void tail_expect(struct tail *t);
 /* Looks through the folder for what came before the file that was opened under the path, and begins
