@@ -129,6 +129,8 @@ class KubeApiserver(lib.Process):
                 "--service-account-signing-key-file=accounts.key",
                 "--disable-admission-plugins=ServiceAccount,PodSecurity,TaintNodesByCondition",
                 "--enable-priority-and-fairness=false", "--profiling=false",
+                # Services come from etcd itself, with its way to say what is too old.
+                "--watch-cache-sizes=services#0",
                 "--cert-dir=" + self.path("certs")] + self.flags
 
     def start(self):
@@ -253,12 +255,12 @@ users: [{{name: me, user: {user}}}]
 
 
 class Wire:
-    """A TCP proxy in front of the API server, which can be cut (refuse and close) or frozen."""
+    """A TCP proxy in front of the API server, which can be cut: refuse and close."""
 
     def __init__(self, port):
         self.to = port
         self.pairs = []
-        self.is_cut = self.is_frozen = self.is_closed = False
+        self.is_cut = self.is_closed = False
         self.n_accepted = 0
         self.server = socket.create_server(("127.0.0.1", 0))
         self.port = self.server.getsockname()[1]
@@ -269,8 +271,6 @@ class Wire:
         while not self.is_closed:
             sockets = [self.server] + [s for pair in self.pairs for s in pair]
             ready = select.select(sockets, [], [], 0.05)[0]
-            if self.is_frozen:
-                continue
             for s in ready:
                 if s is self.server:
                     self.accept()
@@ -300,6 +300,10 @@ class Wire:
             self.pairs.remove(pair)
             for one in pair:
                 one.close()
+
+    def cut(self):
+        self.is_cut = True
+        lib.wait_until(lambda: not self.pairs, 5, "the wire to be cut")
 
     def drop_all(self):
         for pair in self.pairs:
