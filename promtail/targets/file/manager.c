@@ -317,10 +317,12 @@ static void scan_all(struct file_manager *m)
 static void on_settle(void *arg)
 {
     struct file_manager *m = arg;
+    bool is_event = m->is_settling;
     m->is_settling = false;
     if (m->is_changed)
-        reconcile(m);
-    scan_all(m);
+        reconcile(m); /* which reads the folders of new targets only: pods change often */
+    if (is_event)
+        scan_all(m);
 }
 
 static void on_sync(void *arg)
