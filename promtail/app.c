@@ -50,6 +50,8 @@ static int start_server(struct app *app, struct error *err)
     int rc = http_server_start(app->loop, app->workers, &http, &app->server, err);
     if (rc == 0)
         pages_register(app);
+    else
+        error_prefix(err, "error creating loki server: ");
     return rc;
 }
 
@@ -79,19 +81,14 @@ static void free_config(struct promtail_config *config, struct arena *arena)
     arena_deinit(arena);
 }
 
-static bool same_config(const struct promtail_config *a, const struct promtail_config *b)
-{
-    return str_eq(a->text, b->text);
-}
-
 static int load_next(struct app *app, struct error *err)
 {
     app->next_arena = mem_zalloc(sizeof *app->next_arena);
     app->next = mem_zalloc(sizeof *app->next);
     arena_init(app->next_arena, CONFIG_ARENA_BYTES);
     int rc = promtail_config_load(app->argc, app->argv, app->next_arena, app->next, err);
-    if (rc == 0 && same_config(app->config, app->next))
-        rc = error_set(err, E_EXISTS, "Configuration is the same, no need to reload");
+    if (rc == 0 && promtail_config_is_same(app->config, app->next))
+        rc = error_set(err, E_EXISTS, "config has not changed");
     if (rc == 0)
         rc = promtail_config_check(app->next, err);
     if (rc == 0)

@@ -36,6 +36,13 @@ static bool split_flag(const char *arg, str *ret_name, str *ret_value, bool *ret
     return s.len > 0;
 }
 
+/* A flag that needs no value; of those that are ignored the ones whose default is false. */
+static bool is_switch(const struct config_key *k)
+{
+    return k->type == CONFIG_BOOL ||
+           (k->type == CONFIG_IGNORED && k->def != NULL && strcmp(k->def, "false") == 0);
+}
+
 int config_flags(const struct config_key *table, void *into, int argc, char **argv, struct arena *a,
                  int *ret_rest, struct error *err)
 {
@@ -52,12 +59,14 @@ int config_flags(const struct config_key *table, void *into, int argc, char **ar
         struct found_flag f;
         if (!find_flag(table, into, name, &f))
             return error_set(err, E_INVALID, "flag provided but not defined: -%.*s", STR_ARG(name));
-        if (!has_value && f.key->type == CONFIG_BOOL)
+        if (!has_value && is_switch(f.key))
             value = STR("true");
         else if (!has_value && i + 1 < argc)
             value = str_c(argv[++i]);
         else if (!has_value)
             return error_set(err, E_INVALID, "flag needs an argument: -%.*s", STR_ARG(name));
+        if (f.key->type == CONFIG_IGNORED)
+            continue;
         struct error why = {0};
         if (config_value_parse(f.key, value, a, f.field, &why) != 0 && f.key->type == CONFIG_BOOL)
             return error_set(err, E_INVALID, "invalid boolean value \"%.*s\" for -%.*s: %s",

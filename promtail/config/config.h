@@ -188,6 +188,8 @@ int promtail_config_load(int argc, char **argv, struct arena *a, struct promtail
                          struct error *err);
 /* What Promtail checks when it starts: clients, job names, targets; not the stages. */
 int promtail_config_check(const struct promtail_config *c, struct error *err);
+/* True if both files say the same, whatever their comments and the order of their keys. */
+bool promtail_config_is_same(const struct promtail_config *a, const struct promtail_config *b);
 /* The URL and how to authenticate. */
 int client_config_check(const struct client_config *c, struct error *err);
 /* YAML with secrets hidden, for /config and -print-config-stderr. */

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/gourl.h"
 #include "base/mem.h"
 #include "promtail/config/check.h"
 #include "promtail/config/tables.h"
@@ -128,18 +129,43 @@ int promtail_config_load(int argc, char **argv, struct arena *a, struct promtail
     return rc != 0 ? rc : settle_clients(ret, a, err);
 }
 
-/* Two blocks that say the same; a client without a name goes by what its block says. */
+static const struct yaml_node *find_item(const struct yaml_node *map, str key, size_t hint)
+{
+    if (str_eq(map->keys[hint]->text, key))
+        return map->items[hint];
+    for (size_t i = 0; i < map->n; i++)
+        if (str_eq(map->keys[i]->text, key))
+            return map->items[i];
+    return NULL;
+}
+
+/* Two blocks that say the same, in whatever order. */
 static bool is_same_block(const struct yaml_node *a, const struct yaml_node *b, unsigned depth)
 {
     if (a->kind != b->kind || a->n != b->n || depth == 0)
         return false;
     bool is_same = str_eq(a->text, b->text);
-    for (size_t i = 0; is_same && i < a->n; i++)
-        is_same = (a->kind != YAML_MAP || str_eq(a->keys[i]->text, b->keys[i]->text)) &&
-                  is_same_block(a->items[i], b->items[i], depth - 1);
+    for (size_t i = 0; is_same && i < a->n; i++) {
+        const struct yaml_node *item =
+            a->kind == YAML_MAP ? find_item(b, a->keys[i]->text, i) : b->items[i];
+        is_same = item != NULL && is_same_block(a->items[i], item, depth - 1);
+    }
     return is_same;
 }
 
+bool promtail_config_is_same(const struct promtail_config *a, const struct promtail_config *b)
+{
+    struct arena arena;
+    struct yaml_node *of_a, *of_b;
+    arena_init(&arena, SIZE_MAX);
+    bool is_same = str_eq(a->text, b->text) || (yaml_load(a->text, &arena, &of_a, NULL) == 0 &&
+                                                yaml_load(b->text, &arena, &of_b, NULL) == 0 &&
+                                                is_same_block(of_a, of_b, YAML_DEPTH_MAX));
+    arena_deinit(&arena);
+    return is_same;
+}
+
+/* A client without a name goes by what its block says. */
 static bool is_same_client(const struct promtail_config *c, size_t i, size_t k)
 {
     const struct yaml_node *list = c->clients_node;
@@ -150,7 +176,7 @@ static bool is_same_client(const struct promtail_config *c, size_t i, size_t k)
            is_same_block(list->items[i], list->items[k], BLOCK_DEPTH_MAX);
 }
 
-static int check_clients(const struct promtail_config *c, struct error *err)
+static int check_each_client(const struct promtail_config *c, struct error *err)
 {
     if (c->n_clients == 0)
         return error_set(err, E_PARSE, "at least one client config must be provided");
@@ -171,6 +197,14 @@ static int check_clients(const struct promtail_config *c, struct error *err)
     return 0;
 }
 
+static int check_clients(const struct promtail_config *c, struct error *err)
+{
+    int rc = check_each_client(c, err);
+    if (rc != 0 && !c->flags.dry_run)
+        error_prefix(err, "failed to create client manager: ");
+    return rc;
+}
+
 static bool has_target(const struct scrape_config *s)
 {
     return s->static_configs || s->file_sd_configs || s->kubernetes_sd_configs ||
@@ -180,19 +214,28 @@ static bool has_target(const struct scrape_config *s)
            s->heroku_drain;
 }
 
+static int check_server(const struct server_config *c, struct error *err)
+{
+    struct arena a;
+    struct gourl url;
+    arena_init(&a, SIZE_MAX);
+    int rc = c->disable ? 0 : gourl_parse(str_c(c->external_url), &a, &url, err);
+    if (rc != 0)
+        error_prefix(err,
+                     "error creating loki server: parse external URL \"%s\": ", c->external_url);
+    arena_deinit(&a);
+    return rc;
+}
+
 int promtail_config_check(const struct promtail_config *c, struct error *err)
 {
     int rc = check_clients(c, err);
+    if (rc == 0)
+        rc = check_server(&c->server, err);
     if (rc != 0)
         return rc;
     for (size_t i = 0; i < c->n_scrapes; i++) {
         const struct scrape_config *s = &c->scrapes[i];
-        if (s->job_name[0] == '\0')
-            return error_set(err, E_PARSE, "%s:%d: job_name is empty", c->file, s->line);
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(s->job_name, c->scrapes[j].job_name) == 0)
-                return error_set(err, E_PARSE, "found multiple scrape configs with job name \"%s\"",
-                                 s->job_name);
         if (!has_target(s) && !c->target.read_stdin)
             return error_set(err, E_PARSE, "no valid target scrape config defined for \"%s\"",
                              s->job_name);

@@ -325,13 +325,27 @@ static const struct config_key scrape_keys[] = {
 
 static int read_scrape(struct config_reader *r, const struct yaml_node *node, void *item)
 {
-    ((struct scrape_config *)item)->line = node->line;
-    return config_read_block(r, scrape_keys, node, item);
+    struct scrape_config *job = item;
+    job->line = node->line;
+    int rc = config_read_block(r, scrape_keys, node, job);
+    return rc == 0 && job->job_name[0] == '\0' ? config_fail(r, node, "job_name is empty") : rc;
+}
+
+static int check_names(struct config_reader *r, const struct yaml_node *node,
+                       const struct promtail_config *c)
+{
+    for (size_t i = 0; i < c->n_scrapes; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(c->scrapes[i].job_name, c->scrapes[j].job_name) == 0)
+                return config_fail(r, node, "found multiple scrape configs with job name \"%s\"",
+                                   c->scrapes[i].job_name);
+    return 0;
 }
 
 int config_read_scrapes(struct config_reader *r, const struct yaml_node *node, void *field)
 {
     struct promtail_config *c = CONTAINER_OF(field, struct promtail_config, scrapes);
     c->scrapes_node = node;
-    return config_read_list(r, node, sizeof *c->scrapes, read_scrape, &c->scrapes, &c->n_scrapes);
+    int rc = config_read_list(r, node, sizeof *c->scrapes, read_scrape, &c->scrapes, &c->n_scrapes);
+    return rc != 0 ? rc : check_names(r, node, c);
 }

@@ -28,6 +28,16 @@ static const struct config_key flag_keys[] = {
     {0},
 };
 
+/* Known to Promtail as settings and as flags, of no meaning here. */
+#define IGNORED_FLAG(key, option)                                                                  \
+    {                                                                                              \
+        key, CONFIG_IGNORED, 0, NULL, option, "Accepted without effect."                           \
+    }
+#define IGNORED_SWITCH(key, option)                                                                \
+    {                                                                                              \
+        key, CONFIG_IGNORED, 0, "false", option, "Accepted without effect."                        \
+    }
+
 static const struct config_key http_tls_keys[] = {
     {"cert_file", CONFIG_STRING, AT(server_config, tls_cert_file), "", "server.http-tls-cert-path",
      "HTTP server cert path."},
@@ -75,39 +85,45 @@ const struct config_key config_server_keys[] = {
      "server.register-instrumentation", "Register the intrumentation handlers (/metrics etc)."},
     {"http_tls_config", CONFIG_BLOCK, 0, .table = http_tls_keys},
     {"grpc_tls_config", CONFIG_IGNORED},
-    {"http_listen_network", CONFIG_IGNORED},
-    {"http_listen_conn_limit", CONFIG_IGNORED},
-    {"grpc_listen_network", CONFIG_IGNORED},
-    {"grpc_listen_conn_limit", CONFIG_IGNORED},
-    {"proxy_protocol_enabled", CONFIG_IGNORED},
-    {"tls_cipher_suites", CONFIG_IGNORED},
-    {"tls_min_version", CONFIG_IGNORED},
-    {"report_grpc_codes_in_instrumentation_label_enabled", CONFIG_IGNORED},
-    {"http_server_read_timeout", CONFIG_IGNORED},
-    {"http_server_read_header_timeout", CONFIG_IGNORED},
-    {"http_server_write_timeout", CONFIG_IGNORED},
-    {"http_server_idle_timeout", CONFIG_IGNORED},
-    {"http_log_closed_connections_without_response_enabled", CONFIG_IGNORED},
-    {"grpc_server_max_recv_msg_size", CONFIG_IGNORED},
-    {"grpc_server_max_send_msg_size", CONFIG_IGNORED},
-    {"grpc_server_max_concurrent_streams", CONFIG_IGNORED},
-    {"grpc_server_max_connection_idle", CONFIG_IGNORED},
-    {"grpc_server_max_connection_age", CONFIG_IGNORED},
-    {"grpc_server_max_connection_age_grace", CONFIG_IGNORED},
-    {"grpc_server_keepalive_time", CONFIG_IGNORED},
-    {"grpc_server_keepalive_timeout", CONFIG_IGNORED},
-    {"grpc_server_min_time_between_pings", CONFIG_IGNORED},
-    {"grpc_server_ping_without_stream_allowed", CONFIG_IGNORED},
-    {"grpc_server_num_workers", CONFIG_IGNORED},
-    {"grpc_server_stats_tracking_enabled", CONFIG_IGNORED},
-    {"grpc_server_recv_buffer_pools_enabled", CONFIG_IGNORED},
-    {"log_source_ips_enabled", CONFIG_IGNORED},
-    {"log_source_ips_full", CONFIG_IGNORED},
-    {"log_source_ips_header", CONFIG_IGNORED},
-    {"log_source_ips_regex", CONFIG_IGNORED},
-    {"log_request_headers", CONFIG_IGNORED},
-    {"log_request_at_info_level_enabled", CONFIG_IGNORED},
-    {"log_request_exclude_headers_list", CONFIG_IGNORED},
+    IGNORED_FLAG("http_listen_network", "server.http-listen-network"),
+    IGNORED_FLAG("http_listen_conn_limit", "server.http-conn-limit"),
+    IGNORED_FLAG("grpc_listen_network", "server.grpc-listen-network"),
+    IGNORED_FLAG("grpc_listen_conn_limit", "server.grpc-conn-limit"),
+    IGNORED_SWITCH("proxy_protocol_enabled", "server.proxy-protocol-enabled"),
+    IGNORED_FLAG("tls_cipher_suites", "server.tls-cipher-suites"),
+    IGNORED_FLAG("tls_min_version", "server.tls-min-version"),
+    IGNORED_SWITCH("report_grpc_codes_in_instrumentation_label_enabled",
+                   "server.report-grpc-codes-in-instrumentation-label-enabled"),
+    IGNORED_FLAG("http_server_read_timeout", "server.http-read-timeout"),
+    IGNORED_FLAG("http_server_read_header_timeout", "server.http-read-header-timeout"),
+    IGNORED_FLAG("http_server_write_timeout", "server.http-write-timeout"),
+    IGNORED_FLAG("http_server_idle_timeout", "server.http-idle-timeout"),
+    IGNORED_SWITCH("http_log_closed_connections_without_response_enabled",
+                   "server.http-log-closed-connections-without-response-enabled"),
+    IGNORED_FLAG("grpc_server_max_recv_msg_size", "server.grpc-max-recv-msg-size-bytes"),
+    IGNORED_FLAG("grpc_server_max_send_msg_size", "server.grpc-max-send-msg-size-bytes"),
+    IGNORED_FLAG("grpc_server_max_concurrent_streams", "server.grpc-max-concurrent-streams"),
+    IGNORED_FLAG("grpc_server_max_connection_idle", "server.grpc.keepalive.max-connection-idle"),
+    IGNORED_FLAG("grpc_server_max_connection_age", "server.grpc.keepalive.max-connection-age"),
+    IGNORED_FLAG("grpc_server_max_connection_age_grace",
+                 "server.grpc.keepalive.max-connection-age-grace"),
+    IGNORED_FLAG("grpc_server_keepalive_time", "server.grpc.keepalive.time"),
+    IGNORED_FLAG("grpc_server_keepalive_timeout", "server.grpc.keepalive.timeout"),
+    IGNORED_FLAG("grpc_server_min_time_between_pings",
+                 "server.grpc.keepalive.min-time-between-pings"),
+    IGNORED_SWITCH("grpc_server_ping_without_stream_allowed",
+                   "server.grpc.keepalive.ping-without-stream-allowed"),
+    IGNORED_FLAG("grpc_server_num_workers", "server.grpc.num-workers"),
+    IGNORED_SWITCH("grpc_server_stats_tracking_enabled", "server.grpc.stats-tracking-enabled"),
+    IGNORED_SWITCH("grpc_server_recv_buffer_pools_enabled",
+                   "server.grpc.recv-buffer-pools-enabled"),
+    IGNORED_SWITCH("log_source_ips_enabled", "server.log-source-ips-enabled"),
+    IGNORED_SWITCH("log_source_ips_full", "server.log-source-ips-full"),
+    IGNORED_FLAG("log_source_ips_header", "server.log-source-ips-header"),
+    IGNORED_FLAG("log_source_ips_regex", "server.log-source-ips-regex"),
+    IGNORED_SWITCH("log_request_headers", "server.log-request-headers"),
+    IGNORED_SWITCH("log_request_at_info_level_enabled", "server.log-request-at-info-level-enabled"),
+    IGNORED_FLAG("log_request_exclude_headers_list", "server.log-request-headers-exclude-list"),
     {"cluster_validation", CONFIG_IGNORED},
     {0},
 };
@@ -225,8 +241,10 @@ static const struct config_key limits_keys[] = {
 };
 
 static const struct config_key watch_keys[] = {
-    {"min_poll_frequency", CONFIG_DURATION_GO, AT(file_watch_config, min_poll_ns), "250ms"},
-    {"max_poll_frequency", CONFIG_DURATION_GO, AT(file_watch_config, max_poll_ns), "250ms"},
+    {"min_poll_frequency", CONFIG_DURATION_GO, AT(file_watch_config, min_poll_ns), "250ms",
+     "file-watch.min_poll_frequency", "Minimum period to poll for file changes"},
+    {"max_poll_frequency", CONFIG_DURATION_GO, AT(file_watch_config, max_poll_ns), "250ms",
+     "file-watch.max_poll_frequency", "Maximum period to poll for file changes"},
     {0},
 };
 
@@ -258,7 +276,7 @@ static const struct config_key wal_keys[] = {
 };
 
 static const struct config_key tracing_keys[] = {
-    {"enabled", CONFIG_BOOL, 0, "false", NULL, "Accepted; no traces are made."},
+    {"enabled", CONFIG_BOOL, 0, "false", "tracing.enabled", "Accepted; no traces are made."},
     {0},
 };
 

@@ -57,8 +57,9 @@ static int read_protocol(struct config_reader *r, const struct yaml_node *node, 
             *(int *)field = i;
             return 0;
         }
-    return config_fail(r, node,
-                       "invalid transport protocol. expected \"tcp\", \"udp\" or \"unix\"");
+    return config_fail(
+        r, node, "invalid transport protocol. expected 'tcp' or 'udp' (or 'unix'), got '%.*s'",
+        STR_ARG(node->text));
 }
 
 static int read_format(struct config_reader *r, const struct yaml_node *node, void *field)
@@ -70,14 +71,18 @@ static int read_format(struct config_reader *r, const struct yaml_node *node, vo
             *(int *)field = i;
             return 0;
         }
-    return config_fail(r, node, "unknown syslog format \"%.*s\"", STR_ARG(node->text));
+    if (node->kind != YAML_SCALAR)
+        return config_fail(r, node, "expected a string");
+    config_warn(r, node, "unknown syslog format \"%.*s\": taken for rfc5424, as by Promtail",
+                STR_ARG(node->text));
+    return 0;
 }
 
 static const struct config_key syslog_keys[] = {
     {"listen_address", CONFIG_STRING, AT(syslog_config, listen_address), ""},
     {"listen_protocol", CONFIG_CUSTOM, AT(syslog_config, protocol), .custom = read_protocol},
     {"syslog_format", CONFIG_CUSTOM, AT(syslog_config, format), .custom = read_format},
-    {"idle_timeout", CONFIG_DURATION, AT(syslog_config, idle_timeout_ns), "120s"},
+    {"idle_timeout", CONFIG_DURATION_GO, AT(syslog_config, idle_timeout_ns), "120s"},
     {"label_structured_data", CONFIG_BOOL, AT(syslog_config, label_structured_data), "false"},
     LABELS_KEY(syslog_config),
     INCOMING_KEY(syslog_config),
@@ -379,7 +384,7 @@ static const struct config_key docker_keys[] = {
     {"filters", CONFIG_CUSTOM, AT(docker_sd_config, filters), .custom = read_filters},
     {"host_networking_host", CONFIG_STRING, AT(docker_sd_config, host_networking_host),
      "localhost"},
-    {"refresh_interval", CONFIG_DURATION, AT(docker_sd_config, refresh_interval_ns), "60s"},
+    {"refresh_interval", CONFIG_DURATION_PROM, AT(docker_sd_config, refresh_interval_ns), "60s"},
     {"match_first_network", CONFIG_BOOL, AT(docker_sd_config, match_first_network), "true"},
     CONFIG_HTTP_KEYS(docker_sd_config, http),
     {0},
@@ -416,7 +421,7 @@ static const struct config_key consul_keys[] = {
     {"password", CONFIG_SECRET, AT(consul_sd_config, password), ""},
     {"filter", CONFIG_STRING, AT(consul_sd_config, filter), ""},
     {"allow_stale", CONFIG_BOOL, AT(consul_sd_config, allow_stale), "true"},
-    {"refresh_interval", CONFIG_DURATION, AT(consul_sd_config, refresh_interval_ns), "30s"},
+    {"refresh_interval", CONFIG_DURATION_PROM, AT(consul_sd_config, refresh_interval_ns), "30s"},
     {"services", CONFIG_CUSTOM, AT(consul_sd_config, services), .custom = config_read_strings},
     {"tags", CONFIG_CUSTOM, AT(consul_sd_config, tags), .custom = config_read_strings},
     {"node_meta", CONFIG_CUSTOM, AT(consul_sd_config, node_meta), .custom = config_read_string_map},
@@ -463,7 +468,7 @@ static int read_dns_type(struct config_reader *r, const struct yaml_node *node, 
 
 static const struct config_key dns_keys[] = {
     {"names", CONFIG_CUSTOM, AT(dns_sd_config, names), .custom = config_read_strings},
-    {"refresh_interval", CONFIG_DURATION, AT(dns_sd_config, refresh_interval_ns), "30s"},
+    {"refresh_interval", CONFIG_DURATION_PROM, AT(dns_sd_config, refresh_interval_ns), "30s"},
     {"type", CONFIG_CUSTOM, AT(dns_sd_config, type), .custom = read_dns_type},
     {"port", CONFIG_INT, AT(dns_sd_config, port), "0", .min = "0", .max = "65535"},
     {0},

@@ -417,7 +417,8 @@ static int listen_tcp(struct listener *l, struct error *err)
     if (status == 0)
         status = uv_listen(&l->u.io.stream, BACKLOG, on_connection);
     if (status != 0)
-        return error_set(err, E_IO, "listen tcp %s: %s", l->config.address, uv_strerror(status));
+        return error_set(err, E_IO, "listen tcp %s: bind: %s", l->config.address,
+                         uv_strerror(status));
     return 0;
 }
 

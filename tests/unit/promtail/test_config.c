@@ -191,3 +191,36 @@ Test(promtail_config, a_windows_job_is_taken_and_an_empty_list_is_a_target)
     accepted(SD("static_configs: []"));
     refused(SD("encoding: utf-8"), "no valid target scrape config defined");
 }
+
+static bool is_same(const char *a, const char *b)
+{
+    struct promtail_config x = {.text = str_c(a)}, y = {.text = str_c(b)};
+    return promtail_config_is_same(&x, &y);
+}
+
+Test(promtail_config, comments_and_the_order_of_keys_change_nothing)
+{
+    cr_expect(is_same("a: 1\nb: [x, {c: 2, d: 3}]\n", "# c\nb:\n- x\n- d: 3\n  c: 2\na: 1"));
+    cr_expect_not(is_same("a: [1, 2]", "a: [2, 1]"));
+    cr_expect_not(is_same("a: 1", "a: 2"));
+    cr_expect_not(is_same("a: {b: 1}", "a: {c: 1}"));
+    cr_expect_not(is_same("a: 1", "a: ["));
+}
+
+Test(promtail_config, flags_without_effect_are_taken)
+{
+    cr_expect_eq(load(CLIENT(""), "-server.log-source-ips-enabled"), 0, "%s", err.text);
+    cr_expect_eq(load(CLIENT(""), "-server.http-read-timeout=5s"), 0, "%s", err.text);
+    cr_expect_eq(load(CLIENT(""), "-file-watch.min_poll_frequency=1s"), 0, "%s", err.text);
+    cr_expect_eq(config.watch.min_poll_ns, 1000000000);
+    cr_expect_eq(load(CLIENT(""), "-server.nosuch"), E_INVALID);
+}
+
+Test(promtail_config, jobs_have_names_of_their_own)
+{
+    refused("scrape_configs: [{static_configs: []}]", "job_name is empty");
+    refused(
+        "scrape_configs: [{job_name: a, static_configs: []}, {job_name: a, static_configs: []}]",
+        "found multiple scrape configs with job name \"a\"");
+    refused("server: {external_url: 'http://[::'}\n" CLIENT(""), "parse external URL");
+}
