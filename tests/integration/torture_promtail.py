@@ -51,6 +51,7 @@ limits_config:
   per_stream_rate_limit: 1GB
   per_stream_rate_limit_burst: 1GB
   max_entries_limit_per_query: 100000000
+  query_timeout: 10m
 """
 
 
@@ -82,27 +83,45 @@ def print_missing(port):
 
 def ask_loge(port):
     """The same from a loge: lines of each file, none of them told to be a double."""
-    query = urllib.parse.urlencode({
-        "query": 'sum by (filename) (count_over_time({job="torture"}[6h]))', "time": time.time() + 5})
-    url = f"http://127.0.0.1:{port}/loki/api/v1/query?{query}"
-    with urllib.request.urlopen(url, timeout=300) as r:
-        result = json.load(r)["data"]["result"]
+    result = get_loge(port, "query", time=time.time() + 5, query=(
+        'sum by (filename) (count_over_time({job="torture"}[6h]))'))
     return {int(os.path.basename(x["metric"]["filename"])[1:4]): (int(x["value"][1]), 0)
             for x in result}, {}
 
 
-def print_missing_of_loge(port, path, written):
-    """Ranges of line numbers ("F<file> N<number> ...") that a loge does not have."""
-    query = urllib.parse.urlencode({
-        "query": f'{{job="torture",filename="{path}"}}', "start": time.time() - 6 * 3600,
-        "end": time.time() + 60, "limit": 100000000})
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/loki/api/v1/query_range?{query}",
-                                timeout=300) as r:
-        result = json.load(r)["data"]["result"]
-    here = sorted({int(line.split()[1][1:]) for x in result for _, line in x["values"]})
-    for before, after in zip([-1] + here, here + [written]):
-        if after > before + 1:
-            print(f"  {os.path.basename(path)}: {before + 1} to {after - 1} did not arrive")
+def get_loge(port, path, **query):
+    url = f"http://127.0.0.1:{port}/loki/api/v1/{path}?{urllib.parse.urlencode(query)}"
+    with urllib.request.urlopen(url, timeout=600) as r:
+        return json.load(r)["data"]["result"]
+
+
+def sum_of_numbers(port, path):
+    """Of the lines "F<file> N<number> ..." of a file: tells one lost and one doubled."""
+    stages = "| pattern `F<_> N<number> <_>` | unwrap number"
+    result = get_loge(port, "query", time=time.time() + 5, query=(
+        f'sum(sum_over_time({{job="torture",filename="{path}"}} {stages} [6h]))'))
+    return int(float(result[0]["value"][1])) if result else 0
+
+
+def print_ranges(name, numbers, what):
+    first = last = None
+    for n in sorted(numbers) + [None]:
+        if first is not None and n != last + 1:
+            print(f"  {name}: {first} to {last} {what}")
+            first = None
+        first, last = n if first is None else first, n
+
+
+def print_wrong_of_loge(port, path, written, seconds):
+    now, seen, twice = int(time.time()), set(), set()
+    for start in range(now - int(seconds), now + 60, 30):
+        result = get_loge(port, "query_range", query=f'{{job="torture",filename="{path}"}}',
+                          start=start, end=start + 30, limit=100000000)
+        for number in (int(line.split()[1][1:]) for x in result for _, line in x["values"]):
+            (twice if number in seen else seen).add(number)
+    name = os.path.basename(path)
+    print_ranges(name, set(range(written)) - seen, "did not arrive")
+    print_ranges(name, twice, "arrived twice")
 
 
 class Torture:
@@ -118,6 +137,7 @@ class Torture:
         self.promtail = None
         self.kills = 0
         self.held_s = 0
+        self.started = time.time()
 
     def tool(self, name):
         return os.path.join(self.args.bin_dir, name)
@@ -237,11 +257,20 @@ class Torture:
                       f"{written[i]} written, {got} arrived, {twice} doubled")
         if lost > 0 and not self.args.loge:
             print_missing(self.port)
+        return self.check_loge(files, written) and lost == 0 and doubles == 0
+
+    def check_loge(self, files, written):
+        """loge counts what is there, not what is there twice."""
+        wrong = 0
         for i, n in written.items() if self.args.loge else ():
-            if files.get(i, (0, 0))[0] < n:
-                print_missing_of_loge(
-                    self.port, os.path.join(self.dir, "logs", f"f{i:03d}.log"), n)
-        return lost == 0 and doubles == 0
+            path = os.path.join(self.dir, "logs", f"f{i:03d}.log")
+            if files.get(i, (0, 0))[0] == n and sum_of_numbers(self.port, path) == n * (n - 1) // 2:
+                continue
+            wrong += 1
+            print_wrong_of_loge(self.port, path, n, time.time() - self.started)
+        if self.args.loge:
+            print(f"{len(written)} sums of line numbers compared, {wrong} files wrong")
+        return wrong == 0
 
 
 def main():
