@@ -86,6 +86,35 @@ Test(promtail_config, one_way_to_authenticate_is_enough)
             "at most one of basic_auth, oauth2 & authorization");
 }
 
+/* Who asks the API server is said in one place, and a role selects what it looks at. */
+Test(promtail_config, kubernetes_settings_fit_together)
+{
+#define K8S(more) SD("kubernetes_sd_configs: [{" more "}]")
+    accepted(K8S("role: pod, namespaces: {own_namespace: true, names: [a]}"));
+    accepted(K8S("role: pod, kubeconfig_file: /k, follow_redirects: true"));
+    accepted(K8S("role: pod, api_server: 'http://h', bearer_token: t"));
+    accepted(K8S("role: endpoints, selectors: [{role: pod, label: a}, {role: service}, "
+                 "{role: endpoints}]"));
+    refused(K8S("kubeconfig_file: /k"), "role missing (one of: pod,");
+    refused(K8S("role: pod, api_server: 'http://h', kubeconfig_file: /k"),
+            "cannot use 'kubeconfig_file' and 'api_server' simultaneously");
+    refused(K8S("role: pod, kubeconfig_file: /k, bearer_token: t"),
+            "cannot use a custom HTTP client configuration together with 'kubeconfig_file'");
+    refused(K8S("role: pod, tls_config: {insecure_skip_verify: true}"),
+            "to use custom HTTP client configuration please provide the 'api_server' URL");
+    refused(K8S("role: pod, api_server: 'http://h', namespaces: {own_namespace: true}"),
+            "cannot use 'api_server' and 'namespaces.own_namespace' simultaneously");
+    refused(K8S("role: pod, kubeconfig_file: /k, namespaces: {own_namespace: true}"),
+            "cannot use 'kubeconfig_file' and 'namespaces.own_namespace' simultaneously");
+    refused(K8S("role: pod, selectors: [{role: pod, label: a}, {role: pod, field: b=c}]"),
+            "duplicated selector role: pod");
+    refused(K8S("role: pod, selectors: [{role: service, label: a}]"),
+            "pod role supports only pod selectors");
+    refused(K8S("role: endpointslice, selectors: [{role: endpoints, label: a}]"),
+            "endpointslice role supports only pod, service, endpointslice selectors");
+#undef K8S
+}
+
 Test(promtail_config, half_of_an_oauth2_block_is_refused)
 {
     accepted(CLIENT(", oauth2: {client_id: a, client_secret: b, token_url: 'http://t'}"));
