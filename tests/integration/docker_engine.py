@@ -49,6 +49,7 @@ class DockerEngine(lib.Process):
             raise unittest.SkipTest("a Docker engine needs root")
         if not glob.glob("/sys/fs/cgroup/*"):
             raise unittest.SkipTest("a Docker engine needs control groups")
+        peers.needs("unshare", "ip")
         programs = [peers.program("docker.io", "usr/sbin/dockerd"),
                     peers.program("containerd", "usr/bin/containerd"),
                     peers.program("runc", "usr/sbin/runc")]

@@ -50,6 +50,7 @@ class Journald(lib.Process):
         for path in ("/etc/machine-id", "/etc/systemd/journald.conf"):
             if not os.path.exists(path):
                 raise unittest.SkipTest(f"no {path} to mount a file over")
+        peers.needs("unshare", "nsenter", "logger", "journalctl", "systemd-cat")
         self.program = find_program()
         super().__init__()
         self.machine = os.urandom(16).hex()

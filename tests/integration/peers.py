@@ -30,6 +30,13 @@ def program(package, path):
     return found
 
 
+def needs(*programs):
+    """Skips the test unless these programs are installed."""
+    for name in programs:
+        if shutil.which(name) is None:
+            raise unittest.SkipTest(f"no program {name}")
+
+
 def jars(name):
     """Folder with the jars that helpers/<name>_pom.xml names, fetched on first use; skips the test
     if there is no Java or they cannot be had."""

@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import lib
+import peers
 from promtail_case import PromtailCase, certificates, inline, read
 from rsyslog import Rsyslog
 
@@ -51,6 +52,7 @@ class Syslog(PromtailCase):
         return series
 
     def logger(self, *arguments, text=None):
+        peers.needs("logger")
         subprocess.run(["logger", *arguments], input=text, text=True, check=True, timeout=10)
 
     def test_logger_over_tcp_in_all_its_ways(self):
