@@ -136,6 +136,24 @@ class OnceTest(KafkaTest):
         self.expect_committed("broker", "broker", {0: 1050, 1: 1050})
         self.assertTrue(p.is_running())
 
+    def test_a_dead_cluster_does_not_hold_up_the_stop_nor_does_it_cost_lines(self):
+        groups = ("dead1", "dead2", "dead3")
+        self.kafka.create_topic("dead", 1)
+        self.kafka.produce("dead", [b"line"])
+        p = self.promtail(*(self.job(group, "[dead]") for group in groups))
+        for group in groups:
+            self.expect(f'{{job="{group}"}}', ["line"])
+        self.kafka.kill()  # maybe before the commit
+        started = time.monotonic()
+        self.assertEqual(p.stop(), 0)  # all wait for one session's time at most, together
+        self.assertLess(time.monotonic() - started, 16 * lib.PATIENCE)
+        self.kafka.start()
+        self.kafka.produce("dead", [b"more"])
+        p.start()
+        for group in groups:
+            self.expect(f'{{job="{group}"}}', ["line", "more"])
+            self.expect_committed(group, "dead", {0: 2})
+
     def test_members_that_come_and_go_share_the_partitions_without_loss_or_doubles(self):
         for assignor in ("range", "sticky"):
             with self.subTest(assignor):
