@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <librdkafka/rdkafka.h>
+
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -231,11 +233,10 @@ static void hand_over(struct kafka_target *t)
     t->leaving = NULL;
 }
 
-static void on_rebalance(void *arg, rd_kafka_resp_err_t code,
-                         rd_kafka_topic_partition_list_t *partitions)
+static void on_rebalance(void *arg, bool is_ours, rd_kafka_topic_partition_list_t *partitions)
 {
     struct kafka_target *t = arg;
-    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    if (is_ours) {
         assign(t, partitions);
         return;
     }

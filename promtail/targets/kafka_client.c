@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <librdkafka/rdkafka.h>
 #include <openssl/x509v3.h>
 
 #include "base/arena.h"
@@ -125,7 +126,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
 {
     const struct kafka_events *events = arg;
     (void)rk;
-    events->on_rebalance(events->arg, code, partitions);
+    events->on_rebalance(events->arg, code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, partitions);
 }
 
 static void on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t code,

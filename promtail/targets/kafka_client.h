@@ -4,18 +4,19 @@
  * librdkafka has threads of its own; the two calls below come from rd_kafka_consumer_poll() and
  * rd_kafka_consumer_close(), on the caller's thread. */
 #pragma once
-#include <librdkafka/rdkafka.h>
-
 #include "base/status.h"
 #include "promtail/config/targets.h"
+
+/* As in <librdkafka/rdkafka.h>. */
+typedef struct rd_kafka_s rd_kafka_t;
+typedef struct rd_kafka_topic_partition_list_s rd_kafka_topic_partition_list_t;
 
 /* Must outlive the member. */
 struct kafka_events {
     const struct kafka_config *config;
-    /* RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS or __REVOKE_PARTITIONS: it must assign or, at once or
-     * later, unassign. */
-    void (*on_rebalance)(void *arg, rd_kafka_resp_err_t code,
-                         rd_kafka_topic_partition_list_t *partitions);
+    /* Partitions are ours from now on and are to be assigned, or are to be handed over: then they
+     * must be unassigned, at once or later. */
+    void (*on_rebalance)(void *arg, bool is_ours, rd_kafka_topic_partition_list_t *partitions);
     /* The broker has answered a commit; each offset has its own error. */
     void (*on_committed)(void *arg, const rd_kafka_topic_partition_list_t *offsets);
     void *arg;

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include <librdkafka/rdkafka.h>
+
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/regex.h"

@@ -5,14 +5,13 @@
  * POSIX, and looks for new topics every five minutes.)  Loop thread only; the question itself is
  * put by a worker, since it waits for the answer. */
 #pragma once
-#include <librdkafka/rdkafka.h>
-
 #include "base/status.h"
 #include "promtail/config/config.h"
 
 struct kafka_topics;
 struct loop;
 struct workers;
+typedef struct rd_kafka_s rd_kafka_t; /* as in <librdkafka/rdkafka.h> */
 
 /* E_INVALID if a topic is empty or a malformed pattern.  `wanted` must outlive it. */
 int kafka_topics_new(const struct config_strings *wanted, struct kafka_topics **ret,
