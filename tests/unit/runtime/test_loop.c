@@ -176,3 +176,34 @@ Test(runtime_loop, first_signal_stops_and_second_exits)
     waitpid(child, &status, 0);
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
 }
+
+struct watched {
+    struct loop *loop;
+    struct loop_watch *watch;
+    int pipe[2];
+    int n;
+};
+
+static void on_byte(void *arg)
+{
+    struct watched *w = arg;
+    char byte;
+    cr_assert_eq(read(w->pipe[0], &byte, 1), 1);
+    if (++w->n < 3)
+        return;
+    loop_watch_free(w->watch); /* in its own call, with bytes left */
+    loop_stop(w->loop);
+}
+
+Test(runtime_loop, watches_a_descriptor_until_it_is_freed)
+{
+    struct watched w = {.loop = loop_new()};
+    cr_assert_eq(pipe(w.pipe), 0);
+    w.watch = loop_watch_new(w.loop, w.pipe[0], on_byte, &w);
+    cr_assert_eq(write(w.pipe[1], "12345", 5), 5);
+    loop_run(w.loop);
+    cr_assert_eq(w.n, 3);
+    loop_free(w.loop);
+    close(w.pipe[0]);
+    close(w.pipe[1]);
+}
