@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import tarfile
+import termios
 import unittest
 import urllib.parse
 
@@ -28,8 +29,9 @@ exec dockerd --host=unix://{folder}/docker.sock --iptables=false --ip6tables=fal
   --ip-masq=false --userland-proxy=false --storage-driver=vfs --data-root={folder}/data \\
   --exec-root=/run/docker --pidfile=/run/docker.pid --cgroup-parent={cgroup} --log-level=warn
 """
-# Whatever is written to a fifo in /io comes out on the container's stdout or stderr.
-BOX = "while :; do busybox cat /io/err >&2; done & while :; do busybox cat /io/out; done"
+# Whatever is written to a fifo in /io comes out on the container's stdout or stderr.  Opened for
+# writing too, a fifo never ends.
+BOX = "busybox cat 0<>/io/err >&2 & exec busybox cat 0<>/io/out"
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -158,9 +160,13 @@ class Box:
         return {name: n["IPAddress"] for name, n in networks.items()}
 
     def say(self, text, stream="out"):
-        """Returns when the container's shell has taken all of it over."""
-        with open(self.open_fifo(stream), "wb") as f:
-            f.write((text + "\n").encode())
+        """Returns when the container has taken all of it over."""
+        with open(self.open_fifo(stream), "wb", buffering=0) as f:
+            rest = memoryview((text + "\n").encode())
+            while rest:
+                rest = rest[f.write(rest):]
+            lib.wait_until(lambda: fcntl.ioctl(f, termios.FIONREAD, bytes(4)) == bytes(4), 10,
+                           "the container to read")
 
     def open_fifo(self, stream):
         def attempt():
