@@ -332,16 +332,17 @@ static void copy_config(struct http_client_config *to, const struct http_client_
     to->password = mem_strdup(from->password);
     to->bearer_token = mem_strdup(from->bearer_token);
     to->bearer_token_file = mem_strdup(from->bearer_token_file);
+    to->token_type = mem_strdup(from->token_type);
     to->unix_socket = mem_strdup(from->unix_socket);
 }
 
 static void free_config(struct http_client_config *c)
 {
-    const char *strings[] = {c->tls.ca_file,     c->tls.cert_file,     c->tls.key_file,
-                             c->tls.server_name, c->tls.min_version,   c->user_agent,
-                             c->proxy_url,       c->username,          c->password,
-                             c->bearer_token,    c->bearer_token_file, c->unix_socket,
-                             c->tls.ca_pem,      c->tls.cert_pem,      c->tls.key_pem};
+    const char *strings[] = {
+        c->tls.ca_file,     c->tls.cert_file, c->tls.key_file,      c->tls.server_name,
+        c->tls.min_version, c->user_agent,    c->proxy_url,         c->username,
+        c->password,        c->bearer_token,  c->bearer_token_file, c->unix_socket,
+        c->tls.ca_pem,      c->tls.cert_pem,  c->tls.key_pem,       c->token_type};
     for (size_t i = 0; i < ARRAY_LEN(strings); i++)
         mem_free((void *)(uintptr_t)strings[i]);
 }

@@ -21,6 +21,7 @@ struct http_client_config {
     const char *username, *password; /* basic */
     const char *bearer_token;        /* or */
     const char *bearer_token_file;   /* read anew for each request */
+    const char *token_type;          /* NULL: Bearer */
     bool follow_redirects;
     const char *unix_socket; /* connect here, whatever the URL's host is */
     uint64_t timeout_ms;     /* for a whole request; 0: none */

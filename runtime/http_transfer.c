@@ -95,8 +95,22 @@ static int read_token(const char *path, struct buf *out, struct error *err)
     return 0;
 }
 
-static int set_auth(struct http_transfer *t, const struct http_client_config *c, struct error *err)
+static bool has_header(const struct http_call *call, str name)
 {
+    for (size_t i = 0; call->headers != NULL && call->headers[i] != NULL; i++) {
+        str line = str_c(call->headers[i]);
+        if (str_eq_nocase(str_sub(line, 0, str_find_char(line, ':')), name))
+            return true;
+    }
+    return false;
+}
+
+/* Headers of the call's own stand for what is configured. */
+static int set_auth(struct http_transfer *t, const struct http_client_config *c,
+                    const struct http_call *call, struct error *err)
+{
+    if (has_header(call, STR("Authorization")))
+        return 0;
     if (c->username != NULL && c->username[0] != '\0') {
         curl_easy_setopt(t->easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
         curl_easy_setopt(t->easy, CURLOPT_USERNAME, c->username);
@@ -114,22 +128,13 @@ static int set_auth(struct http_transfer *t, const struct http_client_config *c,
     if (token.len > 0) {
         struct buf header;
         buf_init(&header, TOKEN_BYTES_MAX + 64);
-        buf_printf(&header, "Authorization: Bearer %.*s", (int)token.len, token.ptr);
+        buf_printf(&header, "Authorization: %s %.*s", c->token_type ? c->token_type : "Bearer",
+                   (int)token.len, token.ptr);
         t->headers = curl_slist_append(t->headers, buf_c(&header));
         buf_deinit(&header);
     }
     buf_deinit(&token);
     return 0;
-}
-
-static bool has_header(const struct http_call *call, str name)
-{
-    for (size_t i = 0; call->headers != NULL && call->headers[i] != NULL; i++) {
-        str line = str_c(call->headers[i]);
-        if (str_eq_nocase(str_sub(line, 0, str_find_char(line, ':')), name))
-            return true;
-    }
-    return false;
 }
 
 static void set_method(CURL *easy, const struct http_call *call)
@@ -191,7 +196,7 @@ int http_transfer_init(struct http_transfer *t, CURL *easy, const struct http_cl
     curl_easy_setopt(easy, CURLOPT_URL, call->url);
     set_transport(easy, c);
     set_method(easy, call);
-    int code = set_auth(t, c, err);
+    int code = set_auth(t, c, call, err);
     add_headers(t, call);
     if (code == 0 && set_server_name(t, call->url, c->tls.server_name) != 0)
         code = error_set(err, E_INVALID, "malformed URL %s", call->url);

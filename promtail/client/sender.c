@@ -131,10 +131,28 @@ static void add_header(struct header_list *h, const char *name, str value)
         h->items[h->n++] = arena_printf(&h->arena, "%s: %.*s", name, STR_ARG(value)).ptr;
 }
 
-static bool is_own_header(str name, bool has_tenant)
+/* Headers that Promtail sets itself, or that Go's client never sends as they were given. */
+static bool is_reserved(const struct sender *s, str name, bool has_tenant)
 {
-    return str_eq_nocase(name, STR("Content-Type")) || str_eq_nocase(name, STR("User-Agent")) ||
-           (has_tenant && str_eq_nocase(name, STR("X-Scope-OrgID")));
+    static const char *const names[] = {"Content-Type",   "User-Agent",        "Host",
+                                        "Content-Length", "Transfer-Encoding", "Trailer"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_eq_nocase(name, str_c(names[i])))
+            return true;
+    return (has_tenant && str_eq_nocase(name, STR("X-Scope-OrgID"))) ||
+           (s->oauth2 != NULL && str_eq_nocase(name, STR("Authorization")));
+}
+
+/* An Authorization among the headers stands for all but OAuth 2's. */
+static const char *authorization_of(const struct sender *s)
+{
+    const struct label_list *own = &s->config.client->headers;
+    if (s->oauth2 != NULL)
+        return oauth2_authorization(s->oauth2);
+    for (size_t i = 0; i < own->n; i++)
+        if (str_eq_nocase(own->items[i].name, STR("Authorization")))
+            return NULL;
+    return s->authorization;
 }
 
 static void make_headers(const struct sender *s, const struct push *p, struct header_list *h)
@@ -142,7 +160,7 @@ static void make_headers(const struct sender *s, const struct push *p, struct he
     add_header(h, "Content-Type", STR("application/x-protobuf"));
     if (p->tenant.len > 0)
         add_header(h, "X-Scope-OrgID", p->tenant);
-    const char *authorization = s->oauth2 ? oauth2_authorization(s->oauth2) : s->authorization;
+    const char *authorization = authorization_of(s);
     if (authorization != NULL)
         add_header(h, "Authorization", str_c(authorization));
     if (p->source_id.len > 0) {
@@ -152,7 +170,7 @@ static void make_headers(const struct sender *s, const struct push *p, struct he
     }
     const struct label_list *own = &s->config.client->headers;
     for (size_t i = 0; i < own->n; i++)
-        if (!is_own_header(own->items[i].name, p->tenant.len > 0))
+        if (!is_reserved(s, own->items[i].name, p->tenant.len > 0))
             add_header(h, arena_c(&h->arena, own->items[i].name), own->items[i].value);
     h->items[h->n] = NULL;
 }
@@ -167,7 +185,7 @@ static void send_push(struct sender *s, const struct push *p)
         .url = s->config.client->url,
         .headers = h.items,
         .body = p->body,
-        .timeout_ms = (uint64_t)(s->config.client->timeout_ns / NS_PER_MS),
+        .timeout_ms = (uint64_t)MAX(s->config.client->timeout_ns / NS_PER_MS, (int64_t)1),
         .response_bytes_max = 1u << 20,
         .done = on_answer,
         .arg = s,
@@ -218,8 +236,11 @@ static struct http_client *make_http(struct loop *l, const struct client_config 
 {
     const struct http_config *h = &config->http;
     const char *token_file = or_null(h->bearer_token_file);
-    if (token_file == NULL)
+    const char *token_type = NULL;
+    if (token_file == NULL) {
         token_file = or_null(h->authorization.credentials_file);
+        token_type = or_null(h->authorization.type);
+    }
     struct buf password;
     buf_init(&password, 64 * 1024);
     buf_append_c(&password, h->basic_auth.password);
@@ -234,6 +255,7 @@ static struct http_client *make_http(struct loop *l, const struct client_config 
         .password = password.len > 0 ? buf_c(&password) : NULL,
         .bearer_token = or_null(h->bearer_token),
         .bearer_token_file = token_file,
+        .token_type = token_type,
         .follow_redirects = h->follow_redirects,
         .timeout_ms = (uint64_t)(config->timeout_ns / NS_PER_MS),
     };

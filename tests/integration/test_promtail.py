@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -352,6 +353,47 @@ class PromtailTest(unittest.TestCase):
             self.assertEqual([s[1] for s in seen[2:4]], [basic, "Bearer tok3"])
         finally:
             server.shutdown()
+
+    def pushed_headers(self, client):
+        """The headers of the first push of a client with these settings."""
+        seen = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                seen.append(self.headers)
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            self.promtail = promtail = Promtail(server.server_address[1], client=client)
+            promtail.append("a.log", "one\n")
+            promtail.start()
+            lib.wait_until(lambda: seen, what="a push")
+            promtail.stop()
+        finally:
+            server.shutdown()
+        return seen[0]
+
+    def test_a_header_of_its_own_stands_for_what_is_configured(self):
+        headers = self.pushed_headers("bearer_token: t\n"
+                                      "  headers: {authorization: mine, Host: other, X-A: b}")
+        self.assertEqual(headers.get_all("Authorization"), ["mine"])
+        self.assertEqual(headers["X-A"], "b")
+        self.assertTrue(headers["Host"].startswith("127.0.0.1:"), headers["Host"])
+
+    def test_credentials_of_a_file_have_their_type(self):
+        with tempfile.NamedTemporaryFile("w") as f:
+            f.write(" secret\n")
+            f.flush()
+            headers = self.pushed_headers(
+                f"authorization: {{type: Token, credentials_file: '{f.name}'}}")
+        self.assertEqual(headers.get_all("Authorization"), ["Token secret"])
 
     def test_torture(self):
         args = argparse.Namespace(bin_dir=lib.BIN, seconds=12, files=40, rate=1.0, rotate_ms=1000,
