@@ -158,8 +158,8 @@ static void on_close(void *conn, enum listener_end why)
     mem_free(peer);
 }
 
-static const struct listener_ops ops = {on_open, on_data, on_close, on_datagram,
-                                        listener_target_is_full, NULL};
+static const struct listener_ops ops = {
+    on_open, on_data, on_close, on_datagram, listener_target_is_full, NULL};
 
 /* --- the target --- */
 
