@@ -101,11 +101,12 @@ static void on_sync_timer(void *arg)
 
 static int start_clients(struct core *c, struct error *err)
 {
-    bool keeps = keeps_positions(c);
-    int rc = keeps ? positions_load(&c->positions, &c->config->positions, err) : 0;
+    bool keeps = keeps_positions(c), reads = !c->config->target.read_stdin;
+    /* A dry run begins where the last run ended, too. */
+    int rc = reads ? positions_load(&c->positions, &c->config->positions, err) : 0;
     if (rc != 0)
         return rc;
-    if (!keeps) {
+    if (!reads) {
         c->positions.config = &c->config->positions;
         strmap_init(&c->positions.values);
     }

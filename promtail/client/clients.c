@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/gotime.h"
 #include "base/mem.h"
+#include "promtail/config/tables.h"
 #include "promtail/pipeline.h"
 
 #define LAYOUT STR("2006-01-02T15:04:05.999999999-0700")
@@ -88,6 +89,22 @@ static void print(const struct record *r)
     buf_deinit(&out);
 }
 
+/* Where the lines would go. */
+static void print_clients(const struct promtail_config *config)
+{
+    struct buf out;
+    buf_init(&out, BUF_NO_LIMIT);
+    buf_append_c(&out, "Clients configured:\n");
+    for (size_t i = 0; i < config->n_clients; i++) {
+        buf_append_c(&out, "----------------------\n");
+        config_print(config_client_keys, &config->clients[i], &out);
+        buf_append_char(&out, '\n');
+    }
+    fwrite(out.ptr, 1, out.len, stdout);
+    fflush(stdout);
+    buf_deinit(&out);
+}
+
 /* --- the sink --- */
 
 static void put(struct record_sink *sink, struct record *r)
@@ -128,7 +145,11 @@ int clients_init(struct clients *all, const struct client_env *env, bool is_dry_
     strmap_init(&all->streams);
     token_bucket_init(&all->readline, all->limits->readline_rate,
                       (double)all->limits->readline_burst);
-    for (size_t i = 0; i < env->config->n_clients && !is_dry_run; i++) {
+    if (is_dry_run) {
+        print_clients(env->config);
+        return 0;
+    }
+    for (size_t i = 0; i < env->config->n_clients; i++) {
         struct client *c = NULL;
         int rc = client_new(env, &env->config->clients[i], i, &c, err);
         if (rc != 0) {
