@@ -24,14 +24,15 @@ RULES = "".join(f"  - {{source_labels: [__meta_kafka_{name}], target_label: {nam
                 for name in ("topic", "partition", "message_key", "group_id"))
 
 
-class KafkaTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.kafka = Kafka(secure=True).start()
-        cls.addClassCleanup(cls.kafka.__exit__, None, None, None)
-        cls.loge = lib.Loge(config="limits_config: {max_line_size: 4MB}\n").start()
-        cls.addClassCleanup(cls.loge.__exit__, None, None, None)
+def setUpModule():
+    """One broker and one server for all: to start them is what takes most of the time."""
+    KafkaTest.kafka = Kafka(secure=True).start()
+    unittest.addModuleCleanup(KafkaTest.kafka.__exit__, None, None, None)
+    KafkaTest.loge = lib.Loge(config="limits_config: {max_line_size: 4MB}\n").start()
+    unittest.addModuleCleanup(KafkaTest.loge.__exit__, None, None, None)
 
+
+class KafkaTest(unittest.TestCase):
     def job(self, name, topics, more="", authentication="", listener="PLAIN", labels="", rules=""):
         text = f"""\
 - job_name: {name}
