@@ -185,14 +185,18 @@ static void route(struct app *app, const char *path, unsigned flags, const char 
                    app);
 }
 
+/* Promtail's pages take any method. */
 void pages_register(struct app *app)
 {
-    route(app, "/ready", HTTP_GET | HTTP_NO_ACCESS_LOG, "ready", ready);
-    route(app, "/metrics", HTTP_GET | HTTP_NO_ACCESS_LOG, "metrics", metrics);
-    route(app, "/config", HTTP_GET, "config", config);
-    route(app, "/", HTTP_GET, "root", root);
-    route(app, "/targets", HTTP_GET, "targets", targets);
-    route(app, "/service-discovery", HTTP_GET, "service_discovery", service_discovery);
-    if (app->config->server.enable_runtime_reload)
-        route(app, "/reload", HTTP_GET | HTTP_POST, "reload", reload);
+    const struct server_config *c = &app->config->server;
+    const unsigned any = HTTP_GET | HTTP_POST;
+    route(app, "/ready", any | HTTP_NO_ACCESS_LOG, "ready", ready);
+    if (c->register_instrumentation || c->profiling_enabled)
+        route(app, "/metrics", any | HTTP_NO_ACCESS_LOG, "metrics", metrics);
+    route(app, "/config", any, "config", config);
+    route(app, "/", any, "root", root);
+    route(app, "/targets", any, "targets", targets);
+    route(app, "/service-discovery", any, "service_discovery", service_discovery);
+    if (c->enable_runtime_reload)
+        route(app, "/reload", any, "reload", reload);
 }

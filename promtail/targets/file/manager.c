@@ -19,6 +19,11 @@
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
 
+/* Why what was discovered is no target; shown at /service-discovery. */
+#define DROPPED    "dropped target"
+#define WRONG_HOST "ignoring target, wrong host"
+#define NO_PATH    "no path for target"
+
 #define COMPONENT         "file"
 #define SETTLE_MS         20 /* after an event, before folders are read again */
 #define SCAN_SHARE        20 /* at most one part in so many of the time goes to that */
@@ -106,6 +111,20 @@ static str target_key(struct arena *a, const struct found_target *f)
     return key;
 }
 
+static void count_failed(const char *reason)
+{
+    static const char *const names[] = {"reason", NULL};
+    struct metric_family *f = metric_family("promtail_targets_failed_total", METRIC_COUNTER,
+                                            "Number of failed targets.", names, NULL);
+    metric_inc(metric_with1(f, str_c(reason)));
+}
+
+static void count_dropped(const char *why)
+{
+    bool is_other_host = strcmp(why, WRONG_HOST) == 0;
+    count_failed(strcmp(why, DROPPED) == 0 ? "dropped" : is_other_host ? "wrong_host" : "no_path");
+}
+
 static void want_target(struct file_manager *m, const struct found_target *f)
 {
     struct arena a;
@@ -119,6 +138,8 @@ static void want_target(struct file_manager *m, const struct found_target *f)
                  LOG_C("job", m->base.job->job_name));
         t->round = m->round;
         file_target_scan(t);
+    } else if (t != NULL) {
+        count_failed("exists");
     }
     if (t != NULL)
         t->round = m->round;
@@ -197,6 +218,8 @@ static void reconcile(struct file_manager *m)
         for (size_t i = 0; i < g->n; i++)
             if (g->targets[i].dropped == NULL)
                 want_target(m, &g->targets[i]);
+            else
+                count_dropped(g->targets[i].dropped);
     }
     leave_unwanted(m);
     drop_left(m);
@@ -206,13 +229,13 @@ static void reconcile(struct file_manager *m)
 
 static const char *why_dropped(struct file_manager *m, const struct label_list *labels, bool kept)
 {
-    if (!kept || labels->n == 0)
-        return "dropping target, no labels";
+    if (!kept)
+        return DROPPED;
     str host = label_list_get(labels, STR("__host__"));
     if (host.ptr != NULL && !str_eq_c(host, m->host))
-        return "ignoring target, wrong host";
+        return WRONG_HOST;
     if (label_list_get(labels, STR("__path__")).ptr == NULL)
-        return "no path for target";
+        return NO_PATH;
     return NULL;
 }
 
