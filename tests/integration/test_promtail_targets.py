@@ -80,6 +80,30 @@ server:
         self.assertEqual(ask(push, "/promtail/api/v1/raw", b"one\ntwo\n")[0], 204)
         self.expect('{job="push"}', ["one", "two"])
 
+    def test_file_discovery_wants_json_that_is_json_and_a_job_has_one_target(self):
+        """Numbers and trailing words make a .json file useless; the YAML beside it counts."""
+        port = lib.free_port()
+        p = self.prepare(f"""\
+- job_name: both
+  file_sd_configs: [{{files: ['${{DIR}}/sd/*.json', '${{DIR}}/sd/*.yml'], refresh_interval: 1s}}]
+  syslog: {{listen_address: '127.0.0.1:{port}', labels: {{job: syslog}}}}
+""")
+        os.mkdir(p.folder + "/sd")
+        path = json.dumps(p.folder + "/a.log")
+        group = '[{"targets": ["h"], "labels": {"job": %s, "__path__": ' + path + '}}]'
+        for name, text in (("number.json", group % "1"), ("trailing.json", group % '"t"' + " x"),
+                           ("good.json", group % '"j"'), ("good.yml", group % "2")):
+            with open(os.path.join(p.folder, "sd", name), "w", encoding="utf-8") as f:
+                f.write(text)
+        with open(p.folder + "/a.log", "w", encoding="utf-8") as f:
+            f.write("line\n")
+        p.start()
+        self.expect('{job="j"}', ["line"])
+        self.expect('{job="2"}', ["line"])
+        self.expect('{job=~"1|t"}', [])
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+
     def test_syslog_over_a_unix_socket(self):
         p = self.promtail("""\
 - job_name: unix
