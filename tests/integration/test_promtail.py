@@ -395,6 +395,32 @@ class PromtailTest(unittest.TestCase):
                 f"authorization: {{type: Token, credentials_file: '{f.name}'}}")
         self.assertEqual(headers.get_all("Authorization"), ["Token secret"])
 
+    def test_a_dry_run_begins_at_the_saved_position_and_changes_nothing(self):
+        with tempfile.TemporaryDirectory() as folder:
+            log, positions = os.path.join(folder, "a.log"), os.path.join(folder, "positions.yaml")
+            with open(log, "w") as f:
+                f.write("one\ntwo\nthree\n")
+            saved = f'positions:\n  {log}: "4"\n'
+            with open(positions, "w") as f:
+                f.write(saved)
+            config = ("server: {disable: true}\n"
+                      "positions: {filename: '%s', sync_period: 100ms}\n"
+                      "limits_config: {max_line_size: 3}\n"
+                      "clients: [{url: 'http://127.0.0.1:1/push', tenant_id: me}]\n"
+                      "scrape_configs:\n- job_name: test\n  static_configs:\n"
+                      "  - labels: {job: test, __path__: '%s/*.log'}\n" % (positions, folder))
+            promtail = lib.Promtail(config, "", flags=["-dry-run", "-inspect"])
+            with promtail:
+                lib.wait_until(lambda: "\tthree\n" in promtail.tail(), 10, "the last line")
+                out = promtail.tail()
+            with open(positions) as f:
+                self.assertEqual(f.read(), saved)
+            self.assertEqual(sorted(os.listdir(folder)), ["a.log", "positions.yaml"])
+        self.assertIn("\ttwo\n", out)
+        self.assertNotIn("\tone\n", out)
+        self.assertIn("Clients configured:\n----------------------\n", out)
+        self.assertIn("\ntenant_id: me\n", out)
+
     def test_torture(self):
         args = argparse.Namespace(bin_dir=lib.BIN, seconds=12, files=40, rate=1.0, rotate_ms=1000,
                                   keep=30, trouble=20, kill_every=3.0, down=1.0,
