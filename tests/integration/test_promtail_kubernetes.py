@@ -83,7 +83,7 @@ HEAD = """\
 server: {http_listen_address: 127.0.0.1, http_listen_port: ${PORT}, grpc_listen_port: 0}
 positions: {filename: '${DIR}/positions.yaml', sync_period: 200ms}
 target_config: {sync_period: 500ms}
-clients: [{url: '${PUSH_URL}', batchwait: 50ms}]
+clients: [{url: '${PUSH_URL}', batchwait: BATCHWAIT}]
 scrape_configs:
 """
 
@@ -102,8 +102,10 @@ class Kubernetes(unittest.TestCase):
             API.start()
         API.namespace(self.ns)
 
-    def promtail(self, jobs, push_url="http://127.0.0.1:9/none", kind=Promtail, folder=None):
-        p = kind(HEAD + jobs, push_url, folder)
+    batchwait = "50ms"
+
+    def promtail(self, jobs, push_url="http://127.0.0.1:9/none"):
+        p = Promtail(HEAD.replace("BATCHWAIT", self.batchwait) + jobs, push_url)
         self.prepare(p)
         p.start()
         self.addCleanup(p.__exit__, None, None, None)
@@ -666,6 +668,7 @@ CHART = """\
 
 class EndToEnd(Kubernetes):
     """From the files of a node's pods into a server."""
+    batchwait = "2s"  # much is read that is not sent yet
 
     def setUp(self):
         super().setUp()
@@ -748,11 +751,41 @@ class EndToEnd(Kubernetes):
         self.expect_lines(want + ["end"])
         self.assertEqual(self.found(f'{{app="v4"}} |= "end"').popitem()[1], ["end"])
 
+    def test_a_pod_that_is_no_target_for_a_moment_goes_on_where_it_was(self):
+        made = self.make(pod("p", "10.1.0.1"))
+        want = []
+        for step in range(6):
+            lines = [f"{step} {n}" for n in range(100)]
+            want += lines
+            self.log(made, "c", lines)
+            time.sleep(0.1)
+            ip = "10.1.0.1" if step % 2 else None
+            API.patch("v1", "pods", self.ns, "p", {"status": {
+                "podIP": ip, "podIPs": [{"ip": ip}] if ip else None}}, "status")
+            time.sleep(0.5 if step == 2 else 0)  # as long as its target needs to go for good
+        self.expect_lines(want)
+
+    def test_a_pod_is_relabelled_and_promtail_killed(self):
+        made = self.make(pod("p", "10.1.0.1"))
+        want = []
+        for step in range(8):
+            lines = [f"{step} {n}" for n in range(100)]
+            want += lines
+            self.log(made, "c", lines)
+            if step in (2, 3, 5):
+                time.sleep(0.1 * step)
+                self.p.kill()
+            API.patch("v1", "pods", self.ns, "p", {"metadata": {"labels": {"app": f"v{step}"}}})
+            if not self.p.is_running():
+                self.p.start()
+            time.sleep(0.05)
+        self.expect_lines(want)
+
     def test_a_deleted_pod_is_read_to_its_end_and_let_go(self):
         made = self.make(pod("p", "10.1.0.1"))
         path = self.log(made, "c", ["first"])
         self.expect_lines(["first"])
-        rest = [f"{i:05d}" for i in range(3000)]
+        rest = [f"{i:05d} {300 * 'x'}" for i in range(3000)]  # more than is read at once
         self.log(made, "c", rest)
         API.delete("v1", "pods", self.ns, "p")
         lib.wait_until(lambda: not self.p.page()["pods"], 2, "the target to go")
