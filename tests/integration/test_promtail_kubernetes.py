@@ -644,7 +644,6 @@ class Life(Kubernetes):
         lib.wait_until(lambda: len(p.names()) == 500, 10, "500 pods")
         many(lambda name: API.delete("v1", "pods", self.ns, name))
         self.expect(p, [])
-        print(f"cpu of promtail: {p.cpu_seconds():.2f} s")
 
 
 # What the Helm chart of Promtail makes of the labels of a pod.
@@ -764,6 +763,11 @@ class EndToEnd(Kubernetes):
                 "podIP": ip, "podIPs": [{"ip": ip}] if ip else None}}, "status")
             time.sleep(0.5 if step == 2 else 0)  # as long as its target needs to go for good
         self.expect_lines(want)
+        # The server drops what comes twice at the same time of the same stream.
+        text = lib.http("GET", self.p.url + "/metrics")[1].decode()
+        sent = [line.rsplit(" ", 1)[1] for line in text.splitlines()
+                if line.startswith("promtail_sent_entries_total{")]
+        self.assertEqual([float(n) for n in sent], [len(want)])
 
     def test_a_pod_is_relabelled_and_promtail_killed(self):
         made = self.make(pod("p", "10.1.0.1"))
