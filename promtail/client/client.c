@@ -166,6 +166,8 @@ static void close_batches(struct client *c)
 
 void client_sync(struct client *c)
 {
+    if (c->queue.waiting != NULL && queue_write_waiting(&c->queue, NULL) == 0)
+        log_info(COMPONENT, "batches are in the journal again", LOG_C("client", c->name));
     if (c->queue.first != NULL || c->open.len > 0)
         return; /* the next group will carry it */
     size_t at = 0;

@@ -9,12 +9,16 @@ struct group *group_new(uint64_t id)
     return g;
 }
 
+void group_batch_deinit(struct group_batch *b)
+{
+    mem_free(b->tenant);
+    buf_deinit(&b->body);
+}
+
 void group_free(struct group *g)
 {
-    for (size_t i = 0; i < g->batches.len; i++) {
-        mem_free(g->batches.items[i].tenant);
-        buf_deinit(&g->batches.items[i].body);
-    }
+    for (size_t i = 0; i < g->batches.len; i++)
+        group_batch_deinit(&g->batches.items[i]);
     for (size_t i = 0; i < g->marks.len; i++) {
         source_unref(g->marks.items[i].source);
         source_mark_deinit(&g->marks.items[i].mark);

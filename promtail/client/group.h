@@ -38,5 +38,6 @@ struct group {
 
 struct group *group_new(uint64_t id);
 void group_free(struct group *g);
+void group_batch_deinit(struct group_batch *b);
 size_t group_bytes(const struct group *g); /* of the bodies not done yet */
 bool group_is_done(const struct group *g);

@@ -26,11 +26,20 @@ int queue_load_next(struct queue *q)
     return rc;
 }
 
+static void spare_memory(struct queue *q, struct group *g)
+{
+    for (size_t i = 0; i < g->batches.len && g->is_durable; i++)
+        if (q->memory_bytes > BODIES_IN_MEMORY_MAX)
+            forget_body(q, &g->batches.items[i]);
+}
+
 /* --- in --- */
 
 struct group *queue_new_group(struct queue *q)
 {
-    spool_prepare(&q->spool);
+    queue_write_waiting(q, NULL);
+    if (q->waiting == NULL)
+        spool_prepare(&q->spool);
     struct group *g = group_new(q->spool.next_group++);
     snprintf(g->source_id, sizeof g->source_id, "%s", q->spool.id);
     return g;
@@ -38,8 +47,7 @@ struct group *queue_new_group(struct queue *q)
 
 static void append(struct queue *q, struct group *g)
 {
-    bool is_first = q->first == NULL;
-    if (is_first)
+    if (q->first == NULL)
         q->first = g;
     else
         q->last->next = g;
@@ -48,16 +56,45 @@ static void append(struct queue *q, struct group *g)
         struct group_batch *b = &g->batches.items[i];
         q->queued_bytes += b->is_done ? 0 : b->body_bytes;
         q->memory_bytes += b->body.len;
-        if (g->is_durable && !is_first && q->memory_bytes > BODIES_IN_MEMORY_MAX)
-            forget_body(q, b);
     }
+}
+
+/* Batches that are done have no body any more, and need none in the journal. */
+static void drop_done(struct queue *q, struct group *g)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < g->batches.len; i++) {
+        if (g->batches.items[i].is_done)
+            group_batch_deinit(&g->batches.items[i]);
+        else
+            g->batches.items[n++] = g->batches.items[i];
+    }
+    g->batches.len = n;
+    if (g == q->first)
+        q->at = 0;
+}
+
+int queue_write_waiting(struct queue *q, struct error *err)
+{
+    while (q->waiting != NULL) {
+        struct group *g = q->waiting;
+        drop_done(q, g);
+        int rc = spool_append(&q->spool, g, err);
+        if (rc != 0)
+            return rc;
+        q->waiting = g->next;
+        if (g != q->first)
+            spare_memory(q, g);
+    }
+    return 0;
 }
 
 int queue_put(struct queue *q, struct group *g, struct error *err)
 {
-    int rc = spool_append(&q->spool, g, err);
     append(q, g);
-    return rc;
+    if (q->waiting == NULL)
+        q->waiting = g;
+    return queue_write_waiting(q, err);
 }
 
 /* --- out --- */
@@ -73,6 +110,8 @@ static void finish_first(struct queue *q)
     q->first = g->next;
     if (q->first == NULL)
         q->last = NULL;
+    if (q->waiting == g)
+        q->waiting = g->next;
     group_free(g);
     q->at = 0;
 }

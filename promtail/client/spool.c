@@ -97,13 +97,12 @@ static void frame(struct spool *s)
     memcpy(first->iov_base, head, sizeof head);
 }
 
-static int write_pieces(struct spool *s, uint64_t offset, size_t *ret_done)
+static int write_pieces(struct spool *s, int fd, uint64_t offset, size_t *ret_done)
 {
     struct iovec *v = s->pieces.items;
     size_t n = s->pieces.len;
     while (n > 0) {
-        ssize_t wrote =
-            pwritev(s->fd, v, (int)MIN(n, (size_t)IOV_MAX), (off_t)(offset + *ret_done));
+        ssize_t wrote = pwritev(fd, v, (int)MIN(n, (size_t)IOV_MAX), (off_t)(offset + *ret_done));
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote <= 0)
@@ -123,21 +122,27 @@ static int write_pieces(struct spool *s, uint64_t offset, size_t *ret_done)
     return 0;
 }
 
-static int write_record(struct spool *s, const struct group *g, uint64_t *ret_offset)
+static int write_record(struct spool *s, int fd, struct spool_segment *seg, const struct group *g,
+                        uint64_t *ret_offset)
 {
-    struct spool_segment *seg = &s->segments.items[s->segments.len - 1];
     size_t done = 0;
     if (s->scratch.failed)
         return E_NO_MEMORY;
     list_pieces(s, g);
     frame(s);
     *ret_offset = seg->bytes;
-    int rc = write_pieces(s, seg->bytes, &done);
+    int rc = write_pieces(s, fd, seg->bytes, &done);
     if (rc == 0)
         seg->bytes += done;
-    else if (ftruncate(s->fd, (off_t)seg->bytes) != 0) /* nothing torn before later records */
+    else if (ftruncate(fd, (off_t)seg->bytes) != 0) /* nothing torn before later records */
         rc = E_IO;
     return rc;
+}
+
+/* To the segment being written. */
+static int append_record(struct spool *s, const struct group *g, uint64_t *ret_offset)
+{
+    return write_record(s, s->fd, &s->segments.items[s->segments.len - 1], g, ret_offset);
 }
 
 static void begin_record(struct spool *s, enum spool_kind kind)
@@ -147,7 +152,7 @@ static void begin_record(struct spool *s, enum spool_kind kind)
     buf_put_u8(&s->scratch, (uint8_t)kind);
 }
 
-static int write_head(struct spool *s)
+static int write_head(struct spool *s, int fd, struct spool_segment *seg)
 {
     struct buf *b = &s->scratch;
     begin_record(s, SPOOL_HEAD);
@@ -171,7 +176,7 @@ static int write_head(struct spool *s)
         spool_put_mark(b, source, &source->queued[s->client]);
     }
     uint64_t offset;
-    return write_record(s, NULL, &offset);
+    return write_record(s, fd, seg, NULL, &offset);
 }
 
 int spool_new_segment(struct spool *s, struct error *err)
@@ -182,19 +187,19 @@ int spool_new_segment(struct spool *s, struct error *err)
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_set(err, status_from_errno(errno), "open %s: %s", path, strerror(errno));
+    struct spool_segment seg = {.number = number};
+    int rc = write_head(s, fd, &seg);
+    if (rc != 0) { /* the old one goes on */
+        error_set(err, rc, "write %s: %s", path, status_text(rc));
+        close(fd);
+        unlink(path);
+        return rc;
+    }
     if (s->fd >= 0)
         close(s->fd);
     s->fd = fd;
-    VEC_PUSH(&s->segments, (struct spool_segment){.number = number});
-    int rc = write_head(s);
-    if (rc != 0) {
-        error_set(err, rc, "write %s: %s", path, status_text(rc));
-        s->segments.len--;
-        close(s->fd);
-        s->fd = -1;
-        unlink(path);
-    }
-    return rc;
+    VEC_PUSH(&s->segments, seg);
+    return 0;
 }
 
 /* Whole segments go when nothing in them is needed; never the one being written. */
@@ -254,14 +259,11 @@ int spool_append(struct spool *s, struct group *g, struct error *err)
 {
     if (s->dir == NULL)
         return 0;
-    int rc = 0;
     if (s->fd < 0)
-        rc = spool_new_segment(s, err);
-    if (rc != 0)
-        return rc;
+        return error_set(err, E_IO, "%s has no segment", s->dir);
     uint64_t offset;
     put_group(s, g);
-    rc = write_record(s, g, &offset);
+    int rc = append_record(s, g, &offset);
     if (rc != 0)
         return error_set(err, rc, "write to %s: %s", s->dir, status_text(rc));
     struct spool_segment *seg = &s->segments.items[s->segments.len - 1];
@@ -284,8 +286,8 @@ void spool_ack(struct spool *s, const struct group *g, size_t batch)
     begin_record(s, SPOOL_ACK);
     buf_put_uvarint(&s->scratch, g->id);
     buf_put_uvarint(&s->scratch, batch);
-    write_record(s, NULL,
-                 &offset); /* if it fails the batch may be sent again: the server knows it */
+    /* If it fails the batch may be sent again: the server knows it. */
+    append_record(s, NULL, &offset);
 }
 
 void spool_group_done(struct spool *s, const struct group *g)
@@ -373,7 +375,7 @@ void spool_close(struct spool *s, bool is_clean)
     uint64_t offset;
     if (s->fd >= 0 && is_clean) {
         begin_record(s, SPOOL_CLOSE);
-        write_record(s, NULL, &offset);
+        append_record(s, NULL, &offset);
         fdatasync(s->fd);
     }
     if (s->fd >= 0)

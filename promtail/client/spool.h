@@ -52,10 +52,12 @@ int spool_open(struct spool *s, const char *dir, uint64_t segment_bytes_max, siz
 void spool_close(struct spool *s, bool is_clean);
 
 /* Begins a new segment if the last one is full.  Before the marks of a group are taken: a segment
- * opens with all marks, and they must not speak of a group that is not written yet. */
+ * opens with all marks, and they must not speak of a group that is not written yet; so not while
+ * one waits in memory either. */
 void spool_prepare(struct spool *s);
 uint64_t spool_next_seq(struct spool *s, str tenant);
-/* Appends the group, fills where its bodies are; on failure the group stays memory only. */
+/* Appends the group, fills where its bodies are; on failure the group stays memory only.  Groups
+ * must be appended in order. */
 int spool_append(struct spool *s, struct group *g, struct error *err);
 void spool_ack(struct spool *s, const struct group *g, size_t batch);
 /* After the last batch of a group: its segment may be deleted. */

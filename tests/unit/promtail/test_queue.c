@@ -1,5 +1,7 @@
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -38,7 +40,7 @@ static void tear_down(void)
 TestSuite(promtail_queue, .init = set_up, .fini = tear_down);
 
 /* A group with a batch for each of two tenants, of one source that has come to `pos`. */
-static void put(int64_t pos, char fill)
+static int try_put(int64_t pos, char fill)
 {
     struct error err = {0};
     struct group *g = queue_new_group(&queue);
@@ -56,7 +58,30 @@ static void put(int64_t pos, char fill)
     struct group_mark m = {.source = s};
     source_mark_copy(&m.mark, &s->queued[0]);
     VEC_PUSH(&g->marks, m);
-    cr_assert_eq(queue_put(&queue, g, &err), 0, "%s", err.text);
+    return queue_put(&queue, g, &err);
+}
+
+static void put(int64_t pos, char fill)
+{
+    cr_assert_eq(try_put(pos, fill), 0);
+}
+
+/* No file may grow beyond so many bytes, as on a full disk. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* As kill -9 leaves it. */
+static void kill_queue(void)
+{
+    close(queue.spool.fd);
+    queue.spool.fd = -1;
+    close_queue();
 }
 
 static int64_t acked(void)
@@ -151,5 +176,85 @@ Test(promtail_queue, says_that_a_body_is_gone)
     queue_next_done(&queue);
     cr_assert_null(queue_next(&queue, &g));
     cr_expect_eq(acked(), 20, "given up counts as done");
+    close_queue();
+}
+
+Test(promtail_queue, writes_nothing_beyond_a_group_that_is_in_memory_only)
+{
+    open_queue(dir);
+    put(10, 'x');
+    limit_files(5 * BODY_BYTES / 2);
+    cr_expect_neq(try_put(20, 'y'), 0);
+    cr_expect_neq(try_put(30, 'z'), 0);
+    cr_expect_neq(queue_write_waiting(&queue, NULL), 0);
+    kill_queue();
+    limit_files(RLIM_INFINITY);
+    open_queue(dir);
+    cr_expect_eq(source_resume(&registry, source_find(&registry, STR("key"))), 10);
+    take("a", 1, 'x');
+    take("b", 1, 'x');
+    struct group *g;
+    cr_expect_null(queue_next(&queue, &g));
+    close_queue();
+}
+
+Test(promtail_queue, writes_what_waits_in_order_once_there_is_room)
+{
+    open_queue(dir);
+    put(10, 'x');
+    limit_files(5 * BODY_BYTES / 2);
+    cr_expect_neq(try_put(20, 'y'), 0);
+    take("a", 1, 'x');
+    take("b", 1, 'x');
+    take("a", 2, 'y'); /* sending goes on */
+    limit_files(RLIM_INFINITY);
+    put(30, 'z');
+    cr_expect_null(queue.waiting);
+    kill_queue();
+    open_queue(dir);
+    cr_expect_eq(source_resume(&registry, source_find(&registry, STR("key"))), 30);
+    take("b", 2, 'y');
+    take("a", 3, 'z');
+    take("b", 3, 'z');
+    close_queue();
+}
+
+/* A segment opens with the marks of all sources. */
+Test(promtail_queue, begins_no_segment_while_a_group_waits)
+{
+    open_queue(dir);
+    put(10, 'x');
+    limit_files(BODY_BYTES); /* the head of a segment fits */
+    cr_expect_neq(try_put(20, 'y'), 0);
+    queue.spool.segment_bytes_max = 1;
+    cr_expect_neq(try_put(30, 'z'), 0);
+    kill_queue();
+    limit_files(RLIM_INFINITY);
+    open_queue(dir);
+    cr_expect_eq(source_resume(&registry, source_find(&registry, STR("key"))), 10);
+    close_queue();
+}
+
+Test(promtail_queue, keeps_the_segment_if_the_next_cannot_be_begun)
+{
+    open_queue(dir);
+    int fd = queue.spool.fd;
+    limit_files(0);
+    queue.spool.segment_bytes_max = 1;
+    cr_expect_neq(try_put(10, 'x'), 0);
+    cr_expect_eq(queue.spool.fd, fd);
+    limit_files(RLIM_INFINITY);
+    put(20, 'y');
+    put(30, 'z');
+    kill_queue();
+    open_queue(dir);
+    for (uint64_t i = 1; i <= 3; i++) {
+        take("a", i, "xyz"[i - 1]);
+        take("b", i, "xyz"[i - 1]);
+    }
+    cr_expect_eq(acked(), 0 + 20, "the last group is finished by the next look");
+    struct group *g;
+    cr_expect_null(queue_next(&queue, &g));
+    cr_expect_eq(acked(), 30);
     close_queue();
 }
