@@ -190,9 +190,10 @@ static void read_group(struct replay *r, struct cursor *c, uint32_t segment, con
     g->is_durable = true;
     snprintf(g->source_id, sizeof g->source_id, "%s", r->s->id);
     r->s->next_group = MAX(r->s->next_group, g->id + 1);
-    bool is_done = !cursor_ok(c) || group_is_done(g);
-    read_marks(r, c, is_done && r->first == NULL, is_done ? NULL : g);
-    if (is_done) {
+    /* Behind one that waits its marks do not count yet, even if it is done or has no batches. */
+    bool is_over = !cursor_ok(c) || (r->first == NULL && group_is_done(g));
+    read_marks(r, c, is_over && cursor_ok(c), is_over ? NULL : g);
+    if (is_over) {
         group_free(g);
         return;
     }
@@ -200,7 +201,7 @@ static void read_group(struct replay *r, struct cursor *c, uint32_t segment, con
         r->first = g;
     *r->last = g;
     r->last = &g->next;
-    for (size_t i = 0; i < r->s->segments.len; i++)
+    for (size_t i = 0; i < r->s->segments.len && g->batches.len > 0; i++)
         if (r->s->segments.items[i].number == segment)
             r->s->segments.items[i].n_open++;
 }

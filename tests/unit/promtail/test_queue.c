@@ -39,10 +39,27 @@ static void tear_down(void)
 
 TestSuite(promtail_queue, .init = set_up, .fini = tear_down);
 
+/* With the mark of that source. */
+static int put_with_marks(struct group *g, int64_t pos)
+{
+    struct error err = {0};
+    struct source *s = source_open(&registry, STR("key"), STR("name"), STR("/f"), 0);
+    source_advance(s, pos);
+    source_mark_queued(s, 0);
+    struct group_mark m = {.source = s};
+    source_mark_copy(&m.mark, &s->queued[0]);
+    VEC_PUSH(&g->marks, m);
+    return queue_put(&queue, g, &err);
+}
+
+static void put_marks(int64_t pos)
+{
+    cr_assert_eq(put_with_marks(queue_new_group(&queue), pos), 0);
+}
+
 /* A group with a batch for each of two tenants, of one source that has come to `pos`. */
 static int try_put(int64_t pos, char fill)
 {
-    struct error err = {0};
     struct group *g = queue_new_group(&queue);
     for (int i = 0; i < 2; i++) {
         struct group_batch b = {.tenant = mem_strdup(i == 0 ? "a" : "b"), .n_entries = 1};
@@ -52,13 +69,7 @@ static int try_put(int64_t pos, char fill)
         b.body_bytes = b.body.len;
         VEC_PUSH(&g->batches, b);
     }
-    struct source *s = source_open(&registry, STR("key"), STR("name"), STR("/f"), 0);
-    source_advance(s, pos);
-    source_mark_queued(s, 0);
-    struct group_mark m = {.source = s};
-    source_mark_copy(&m.mark, &s->queued[0]);
-    VEC_PUSH(&g->marks, m);
-    return queue_put(&queue, g, &err);
+    return put_with_marks(g, pos);
 }
 
 static void put(int64_t pos, char fill)
@@ -256,5 +267,20 @@ Test(promtail_queue, keeps_the_segment_if_the_next_cannot_be_begun)
     struct group *g;
     cr_expect_null(queue_next(&queue, &g));
     cr_expect_eq(acked(), 30);
+    close_queue();
+}
+
+Test(promtail_queue, marks_alone_behind_a_group_that_waits_are_acknowledged_after_it)
+{
+    struct group *g;
+    open_queue(dir);
+    put(10, 'x');
+    put_marks(20);
+    kill_queue();
+    open_queue(dir);
+    take("a", 1, 'x');
+    take("b", 1, 'x');
+    cr_expect_null(queue_next(&queue, &g));
+    cr_expect_eq(acked(), 20);
     close_queue();
 }
