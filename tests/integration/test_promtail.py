@@ -16,7 +16,7 @@ import torture_promtail
 
 CONFIG = """\
 server: {{http_listen_address: 127.0.0.1, http_listen_port: {http}}}
-positions: {{filename: {dir}/positions.yaml, sync_period: 200ms}}
+positions: {{filename: {dir}/positions.yaml, sync_period: {sync}}}
 {wal}
 clients:
 - url: http://127.0.0.1:{port}/loki/api/v1/push
@@ -31,14 +31,14 @@ scrape_configs:
 
 
 class Promtail(lib.Process):
-    def __init__(self, port, wal="", retries=1000, client=""):
+    def __init__(self, port, wal="", retries=1000, client="", sync="200ms"):
         super().__init__()
         os.mkdir(os.path.join(self.folder, "logs"))
         self.http = lib.free_port()
         self.config = os.path.join(self.folder, "promtail.yaml")
         with open(self.config, "w") as f:
             f.write(CONFIG.format(dir=self.folder, port=port, http=self.http, wal=wal,
-                                  retries=retries, client=client))
+                                  retries=retries, client=client, sync=sync))
 
     def command(self):
         return [os.path.join(lib.BIN, "promtail"), "-config.file=" + self.config]
@@ -234,6 +234,76 @@ class PromtailTest(unittest.TestCase):
         os.rename(path, path + ".2")
         promtail.append("a.log", lines(1, 2))
         self.check_all(2)
+
+    def test_reads_a_new_file_under_a_name_whose_file_was_deleted(self):
+        self.sink.start()
+        promtail = self.start(sync="7s")
+        promtail.append("a.log", lines(0, 100))
+        promtail.start()
+        path = os.path.join(promtail.folder, "logs", "a.log")
+        lib.wait_until(lambda: "/a.log" in self.positions(promtail), what="the position")
+        os.unlink(path)
+        lib.wait_until(lambda: promtail.metric("promtail_files_active_total") == 0, what="the end")
+        promtail.append("a.tmp", lines(100, 900))  # larger than the one before
+        os.rename(os.path.join(promtail.folder, "logs", "a.tmp"), path)
+        self.check_all(900)
+
+    def positions(self, promtail):
+        try:
+            with open(os.path.join(promtail.folder, "positions.yaml")) as f:
+                return f.read()
+        except OSError:
+            return ""
+
+    def test_goes_on_with_a_compressed_file_over_a_kill(self):
+        promtail = self.read_a_hundred_lines_and_kill()
+        path = os.path.join(promtail.folder, "logs", "a.log")
+        padding = [base64.b64encode(os.urandom(750)).decode() for _ in range(20000)]
+        os.rename(path, path + ".2")
+        promtail.append("a.log.1", "".join(f"F1 N{i + 100} {p}\n" for i, p in enumerate(padding)))
+        subprocess.run(["gzip", "-1", path + ".1"], check=True)
+        promtail.append("a.log", lines(20100, 20150))
+        self.sink.stop()
+        promtail.start()
+        time.sleep(1.5)  # 20 MB do not fit the queue: it is killed while it reads
+        promtail.kill()
+        promtail.start()
+        self.sink.start()  # this one has not seen the first hundred
+        lib.wait_until(lambda: self.sink.distinct() >= 20050, what="all lines")
+        time.sleep(0.5)
+        arrived, twice = self.sink.report()[0][1]
+        self.assertIn(arrived, (20050, 20150))  # the first hundred may not have been acknowledged
+        self.assertEqual(twice, 0)
+
+    def test_waits_for_the_rest_of_a_compressed_file(self):
+        promtail = self.read_a_hundred_lines_and_kill()
+        path = os.path.join(promtail.folder, "logs", "a.log")
+        promtail.append("a.log", "".join(f"F1 N{i} {os.urandom(20).hex()}\n"
+                                         for i in range(100, 5000)))
+        whole = subprocess.run(["gzip", "-c", path], check=True, stdout=subprocess.PIPE).stdout
+        os.unlink(path)
+        promtail.append("a.log", lines(5000, 5050))
+        with open(path + ".1.gz", "wb") as f:
+            f.write(whole[:len(whole) // 2])
+            f.flush()
+            promtail.start()
+            lib.wait_until(lambda: self.sink.distinct() > 1000, what="the first half")
+            time.sleep(1)
+            f.write(whole[len(whole) // 2:])
+        self.check_all(5050)
+
+    def test_waits_for_descriptors(self):
+        self.sink.start()
+        promtail = self.start()
+        for i in range(60):
+            promtail.append(f"{i}.log", lines(i * 20, i * 20 + 10))
+        command = promtail.command
+        promtail.command = lambda: ["sh", "-c", "ulimit -n 40; exec " + " ".join(command())]
+        promtail.start()
+        lib.wait_until(lambda: self.sink.distinct() == 600, what="the first lines")
+        for i in range(60):
+            promtail.append(f"{i}.log", lines(i * 20 + 10, i * 20 + 20))
+        self.check_all(1200)
 
     def start_with_an_empty_file(self):
         self.sink.start()

@@ -7,7 +7,7 @@ connections after it has taken a push, and answers errors after it has taken one
 line written must have arrived exactly once.
 
 What is deleted before promtail could read it is lost, as it must be; on a slow machine the writers
-therefore wait when promtail is a third of the kept generations behind.
+therefore wait when promtail is behind with one file by a third of its kept generations.
 
 With --loge the server is loge, which is killed and started again at random too, and asked at the end.
 
@@ -198,21 +198,20 @@ class Torture:
     def written(self):
         try:
             with open(os.path.join(self.dir, "written")) as f:
-                return int(f.read() or 0)
+                return [int(line) for line in f]
         except OSError:
-            return 0  # it is only starting
+            return []  # it is only starting
 
     def pace(self, writer):
-        """Holds the writers while too much of what is kept has not arrived."""
-        arrived, started = 0, time.time()
+        """Holds the writers while too much of what is kept of a file has not arrived."""
+        arrived = {}
         while writer.poll() is None:
             time.sleep(1)
-            files, _ = self.counts()
-            arrived = max(arrived, sum(d for d, _ in files.values()))
-            written = self.written()
-            per_second = written / max(1, time.time() - started - self.held_s)
-            allowed = per_second * self.args.keep * self.args.rotate_ms / 1000 / 3
-            is_held = written - arrived > allowed
+            arrived.update(self.counts()[0])
+            run_s = max(1, time.time() - self.started - self.held_s)
+            allowed = self.args.keep * self.args.rotate_ms / 1000 / 3 / run_s
+            is_held = any(n - arrived.get(i, (0, 0))[0] > n * allowed
+                          for i, n in enumerate(self.written()))
             writer.send_signal(signal.SIGSTOP if is_held else signal.SIGCONT)
             self.held_s += 1 if is_held else 0
 

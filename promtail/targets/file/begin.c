@@ -94,6 +94,20 @@ static bool is_next(const struct tail *t, int fd, const struct stat *st)
            (st->st_ino == t->next.ident.ino || ident_is_copy(fd, &t->next.ident));
 }
 
+/* Takes over `fd`, of a rotated file; true if it was not known. */
+static bool take_between(struct tail *t, int fd, const struct stat *st, str name)
+{
+    struct source_ident id;
+    bool is_gzip = str_has_suffix(name, STR(".gz"));
+    bool is_new = !is_next(t, fd, st) && !is_known(t, fd, st);
+    bool is_too_new = st->st_size == 0 && !is_last_look(t); /* perhaps a copy only just begun */
+    if (is_new && !is_too_new && (is_gzip ? ident_take_gzip(fd, &id) : ident_take(fd, &id)))
+        drain(t, new_source(t, &id, 0, ident_written_ns(st)), fd, is_gzip);
+    else
+        close(fd);
+    return is_new;
+}
+
 /* Generations that came and went while nobody looked: rotated files newer than the last one known,
  * unless they have a tail of their own. */
 static void recover_between(struct tail *t, struct folder_set *folders)
@@ -101,24 +115,20 @@ static void recover_between(struct tail *t, struct folder_set *folders)
     struct rotated_file *files;
     size_t n = ident_list_rotated(folders, t->path, t->next.after_ns, &files);
     for (size_t i = 0; i < n; i++) {
-        struct source_ident id;
         struct stat st;
         str name = str_c(files[i].path);
         if (t->env->is_tailed(t->env->arg, name))
             continue;
         int fd = open(files[i].path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         folders->is_stale |= fd < 0 && errno == ENOENT;
-        bool is_there = fd >= 0 && fstat(fd, &st) == 0;
-        folders->is_stale |= is_there && st.st_ino != files[i].ino;
-        bool is_new = is_there && !is_next(t, fd, &st) && !is_known(t, fd, &st);
-        /* Perhaps a copy that was only just begun. */
-        bool is_too_new = is_new && st.st_size == 0 && !is_last_look(t);
-        if (is_new && !is_too_new && ident_take(fd, &id))
-            drain(t, new_source(t, &id, 0, ident_written_ns(&st)), fd,
-                  str_has_suffix(name, STR(".gz")));
-        else if (fd >= 0)
+        if (fd < 0)
+            continue;
+        if (fstat(fd, &st) != 0) {
             close(fd);
-        folders->is_stale |= is_new; /* where one was missed there may be more */
+            continue;
+        }
+        folders->is_stale |= st.st_ino != files[i].ino;
+        folders->is_stale |= take_between(t, fd, &st, name); /* there may be more */
     }
     mem_free(files);
 }
@@ -332,9 +342,10 @@ static bool follow_copy(struct tail *t, struct folder_set *folders)
     if (fd < 0 && !is_gone_for_sure(t, folders))
         return false;
     tail_retire(g);
-    log_info(COMPONENT, "file was truncated", LOG_C("path", t->path),
-             LOG_C("source", g->source->key), LOG_I("offset", g->offset),
-             LOG_C("copy", fd >= 0 ? "found" : "none"));
+    bool is_loss = fd < 0 && g->size > g->offset;
+    LOG_AT(is_loss ? LOG_WARN : LOG_INFO, COMPONENT, "file was truncated", LOG_C("path", t->path),
+           LOG_C("source", g->source->key), LOG_I("offset", g->offset), LOG_I("size", g->size),
+           LOG_C("copy", fd >= 0 ? "found" : "none"));
     if (fd < 0) {
         note_begun(t, g->source);
         tail_remove_generation(t, g, true);

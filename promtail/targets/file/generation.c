@@ -77,9 +77,12 @@ bool generation_open_fd(struct generation *g)
     struct stat st;
     if (g->fd >= 0)
         return true;
-    int fd = open(g->tail->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 && errno != ENOENT)
-        g->is_broken = g->is_lost = true;
+    int fd = tail_pool_open(g->tail->env->pool, g->tail->path);
+    g->is_postponed = fd < 0 && errno != ENOENT; /* for want of descriptors, of a right */
+    if (g->is_postponed && !g->said_error)
+        log_error(COMPONENT, "cannot open", LOG_C("path", g->tail->path),
+                  LOG_C("err", strerror(errno)));
+    g->said_error = g->is_postponed;
     if (fd < 0)
         return false;
     if (!ident_is_same_file(fd, &g->source->ident)) {
@@ -105,6 +108,8 @@ void generation_replace_fd(struct generation *g, int fd)
 
 void generation_forget_yaml(struct generation *g)
 {
+    if (g->source->yaml_key != NULL) /* or another file there would begin at its end */
+        positions_remove(g->tail->env->positions, str_c(g->source->yaml_key));
     mem_free(g->source->yaml_key);
     g->source->yaml_key = NULL;
 }

@@ -27,19 +27,22 @@ static ssize_t read_head(int fd, char *head, size_t want)
     return (ssize_t)n;
 }
 
-bool ident_take_head(int fd, struct source_ident *ret, char head[IDENT_HEAD_BYTES])
+static bool make_ident(int fd, str head, struct source_ident *ret)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
         return false;
-    ssize_t n = read_head(fd, head, IDENT_HEAD_BYTES);
-    if (n < 0)
-        return false;
     *ret = (struct source_ident){.dev = st.st_dev,
                                  .ino = st.st_ino,
-                                 .head_hash = hash_xxh64(str_make(head, (size_t)n), 0),
-                                 .head_bytes = (uint32_t)n};
+                                 .head_hash = hash_xxh64(head, 0),
+                                 .head_bytes = (uint32_t)head.len};
     return true;
+}
+
+bool ident_take_head(int fd, struct source_ident *ret, char head[IDENT_HEAD_BYTES])
+{
+    ssize_t n = read_head(fd, head, IDENT_HEAD_BYTES);
+    return n >= 0 && make_ident(fd, str_make(head, (size_t)n), ret);
 }
 
 bool ident_take(int fd, struct source_ident *ret)
@@ -118,6 +121,13 @@ static size_t read_gzip_head(int fd, char *head, size_t want)
     return is_gzip && n > 0 ? (size_t)n : 0;
 }
 
+bool ident_take_gzip(int fd, struct source_ident *ret)
+{
+    char head[IDENT_HEAD_BYTES];
+    size_t n = read_gzip_head(fd, head, sizeof head);
+    return n > 0 && make_ident(fd, str_make(head, n), ret);
+}
+
 /* One byte more is read than the head has: a short one must be the whole text. */
 static bool gzip_is_copy(int fd, const struct source_ident *id)
 {
@@ -146,7 +156,8 @@ struct candidate {
     int64_t mtime_s;
 };
 
-/* A renamed file is certain; of copies the newest is taken. */
+/* A renamed file is certain; of copies the newest is taken, but a plain one before one that is
+ * compressed: that may be only half there. */
 static bool look_at(struct folder_set *folders, const struct folder_entry *e,
                     const struct source_ident *id, int64_t size, struct candidate *best)
 {
@@ -164,8 +175,9 @@ static bool look_at(struct folder_set *folders, const struct folder_entry *e,
     bool is_gzip = !is_renamed && str_has_suffix(e->name, STR(".gz")) && gzip_is_copy(fd, id);
     bool is_copy = !is_renamed && !is_gzip && is_certain(id, st.st_size) && st.st_size >= size &&
                    ident_head_matches(fd, id);
-    bool is_better =
-        is_renamed || ((is_gzip || is_copy) && (best->fd < 0 || st.st_mtim.tv_sec > best->mtime_s));
+    bool is_newer = best->fd < 0 ||
+                    (is_gzip != best->is_gzip ? best->is_gzip : st.st_mtim.tv_sec > best->mtime_s);
+    bool is_better = is_renamed || ((is_gzip || is_copy) && is_newer);
     if (!is_better) {
         close(fd);
         return false;

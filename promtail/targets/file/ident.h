@@ -16,6 +16,8 @@
 bool ident_take(int fd, struct source_ident *ret);
 /* The same; the head itself, ret->head_bytes of it, goes to `head`. */
 bool ident_take_head(int fd, struct source_ident *ret, char head[IDENT_HEAD_BYTES]);
+/* The same for the text in a gzip file; false if it is none, or too little of it is there. */
+bool ident_take_gzip(int fd, struct source_ident *ret);
 /* True if a text that begins with `head` may be that of `id`: sure if id->head_bytes is not 0. */
 bool ident_begins(const struct source_ident *id, str head);
 /* Checks that the file still is the one of `id`, after bytes were read at `offset`: if it was

@@ -114,8 +114,11 @@ int inflate_read(struct inflate *z, struct buf *out, size_t n, size_t *ret_read)
         int rc = fill(z);
         if (rc != 0)
             return rc;
-        if (z->in_at == z->in_len) /* the end: of a member, or too early */
-            return z->is_open || !z->any_done ? E_CORRUPT : 0;
+        if (z->in_at == z->in_len) { /* the end: of a member, or too early */
+            bool is_early = z->is_open || !z->any_done;
+            z->at_end = !is_early;
+            return is_early ? E_EOF : 0;
+        }
         if (!z->is_open && (rc = begin_member(z)) != 0)
             return rc;
         bool ended = false;

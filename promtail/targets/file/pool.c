@@ -1,5 +1,7 @@
 #include "promtail/targets/file/pool.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 
 #include <uv.h>
@@ -11,6 +13,7 @@
 
 #define TURN_NS             (4 * NS_PER_MS) /* then other events have their turn */
 #define REST_MS             20
+#define OPEN_MAX_LEAST      4
 #define DESCRIPTORS_MAX     4096
 #define TRIM_LOOKS          64           /* at files that could be closed, each time */
 #define READ_BUFFER_MAX     (256u << 20) /* a line longer than that is read in parts */
@@ -147,7 +150,7 @@ static size_t descriptors_max(void)
         setrlimit(RLIMIT_NOFILE, &limit);
         getrlimit(RLIMIT_NOFILE, &limit);
     }
-    return MAX(16, MIN((size_t)limit.rlim_cur / 2, (size_t)DESCRIPTORS_MAX));
+    return MAX((size_t)OPEN_MAX_LEAST, MIN((size_t)limit.rlim_cur / 2, (size_t)DESCRIPTORS_MAX));
 }
 
 static void open_unlink(struct tail_pool *p, struct generation *g)
@@ -200,6 +203,16 @@ void tail_pool_trim(struct tail_pool *p, size_t looks)
         if (generation_may_close(g))
             generation_close_fd(g);
     }
+}
+
+int tail_pool_open(struct tail_pool *p, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0 || (errno != EMFILE && errno != ENFILE))
+        return fd;
+    p->open_max = MAX(p->n_open * 3 / 4, (size_t)OPEN_MAX_LEAST);
+    tail_pool_trim(p, SIZE_MAX);
+    return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
 void tail_pool_opened(struct tail_pool *p, struct generation *g)

@@ -21,6 +21,9 @@ void tail_pool_free(struct tail_pool *p);
 /* Puts a generation at the end of the queue unless it is there. */
 void tail_pool_enqueue(struct tail_pool *p, struct generation *g);
 void tail_pool_remove(struct tail_pool *p, struct generation *g);
+/* Opens a file for reading; -1 and errno.  Where the system has no descriptor left, the pool makes
+ * do with fewer from now on. */
+int tail_pool_open(struct tail_pool *p, const char *path);
 /* Descriptors: to be called when one was opened, closed or read from. */
 void tail_pool_opened(struct tail_pool *p, struct generation *g);
 void tail_pool_closed(struct tail_pool *p, struct generation *g);

@@ -10,6 +10,8 @@
 
 #define COMPONENT      "file"
 #define SLICE_BYTES    (256 * 1024)
+#define GZIP_REST_NS   (60 * NS_PER_S) /* without a write: no more is to come */
+#define GZIP_AGAIN_NS  NS_PER_S
 #define LINE_BYTES_MAX (64u << 20) /* a longer line is cut there */
 
 bool generation_is_held_up(const struct generation *g)
@@ -131,17 +133,30 @@ static void give_back_memory(struct buf *b)
     }
 }
 
+/* What stands under the path can be opened anew: a network file system may have lost it for a
+ * while.  Anything else cannot be found again. */
+static void postpone(struct generation *g)
+{
+    if (!g->said_error)
+        log_error(COMPONENT, "error reading", LOG_C("path", g->tail->path),
+                  LOG_C("err", strerror(errno)));
+    g->said_error = true;
+    g->is_postponed = g->is_current;
+    g->is_broken = !g->is_current;
+    if (g->is_current)
+        generation_close_fd(g);
+}
+
 static bool read_plain(struct generation *g)
 {
     struct tail *t = g->tail;
     struct buf *b = tail_pool_buffer(t->env->pool);
     ssize_t n = read_slice(g, b);
     if (n < 0) {
-        log_error(COMPONENT, "error reading", LOG_C("path", t->path),
-                  LOG_C("err", strerror(errno)));
-        g->is_broken = true;
+        postpone(g);
         return false;
     }
+    g->said_error = false;
     if (n > 0 && !ident_confirm(g->fd, &g->source->ident, g->offset, buf_str(b))) {
         g->is_overwritten = true;
         return false;
@@ -223,6 +238,17 @@ static void put_decompressed(struct generation *g, str bytes, bool is_copy)
     }
 }
 
+/* Perhaps it is still being written. */
+static bool wait_for_rest(struct generation *g)
+{
+    struct stat st;
+    if (g->fd < 0 || fstat(g->fd, &st) != 0 ||
+        clock_now_ns() - ident_written_ns(&st) > GZIP_REST_NS)
+        return false;
+    g->again_mono_ns = clock_mono_ns() + GZIP_AGAIN_NS;
+    return true;
+}
+
 bool generation_read_compressed(struct generation *g)
 {
     struct tail *t = g->tail;
@@ -231,6 +257,9 @@ bool generation_read_compressed(struct generation *g)
     buf_reset(b);
     int rc = inflate_read(g->inflate, b, SLICE_BYTES, &n);
     bool is_copy = is_gzip_copy(g);
+    if (rc == E_EOF && is_copy && wait_for_rest(g))
+        return false;
+    g->again_mono_ns = 0;
     if (rc != 0) {
         log_error(COMPONENT, "error decompressing", LOG_C("path", t->path), LOG_ERR(rc));
         g->is_broken = true;
@@ -258,7 +287,9 @@ bool generation_read(struct generation *g)
     bool more = read_some(g);
     if (!more) {
         g->at_end = true;
-        g->size_at_end = g->size;
+        g->size_at_end = g->is_postponed ? -1 : g->size;
+        if (g->is_postponed)
+            return false; /* at the next look */
         if (g->fd < 0 || g->is_broken || g->is_overwritten || g->next != NULL)
             tail_check(g->tail); /* the next generation may begin */
         tail_pool_trim(pool, TAIL_POOL_FEW);

@@ -118,7 +118,7 @@ static void open_next(struct tail *t)
     struct stat st;
     if (tail_pool_is_full(t->env->pool))
         return; /* at the next look */
-    int fd = open(t->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = tail_pool_open(t->env->pool, t->path);
     if (fd < 0) {
         if (errno != ENOENT && !t->said_error)
             log_error(COMPONENT, "cannot open", LOG_C("path", t->path),
@@ -198,8 +198,7 @@ static void look_at_path(struct tail *t)
     if (t->is_waiting)
         return; /* one thing after the other */
     if (g != NULL) {
-        if (!t->is_there || g->is_lost || st.st_ino != g->source->ident.ino ||
-            st.st_dev != g->source->ident.dev)
+        if (!t->is_there || st.st_ino != g->source->ident.ino || st.st_dev != g->source->ident.dev)
             tail_retire(g);
         else if (is_truncated(g, &st))
             truncated(t, g);
@@ -232,7 +231,7 @@ static bool has_more(const struct generation *g)
     if (g->is_broken || g->is_truncated || (g->fd < 0 && !g->is_current))
         return false;
     if (g->inflate != NULL)
-        return !g->at_end;
+        return g->again_mono_ns != 0 ? clock_mono_ns() >= g->again_mono_ns : !g->at_end;
     return g->size > g->offset && (!g->at_end || g->size != g->size_at_end);
 }
 
@@ -267,8 +266,8 @@ static void drop_finished(struct tail *t)
         int64_t enough_ns = is_deleted ? QUIET_DELETED_NS
                             : is_last  ? QUIET_RENAMED_NS
                                        : QUIET_OLDER_NS;
-        bool is_done =
-            g->is_broken || (!has_more(g) && !g->is_queued && (!is_plain || quiet_ns > enough_ns));
+        bool is_done = g->is_broken || (!has_more(g) && g->again_mono_ns == 0 && !g->is_queued &&
+                                        (!is_plain || quiet_ns > enough_ns));
         if (!is_done)
             continue;
         log_debug(COMPONENT, "finished", LOG_C("path", t->path), LOG_C("source", g->source->key),

@@ -31,8 +31,10 @@ struct generation {
     bool is_broken;          /* cannot be read (any more) */
     bool is_overwritten;     /* truncated, and something else stands in it */
     bool is_truncated;       /* waits for a look at the folder: is there a copy? */
-    bool is_lost;            /* it was closed, and cannot be opened again */
-    int64_t written_ns;      /* when last, as far as is known: orders those not under the path */
+    bool is_postponed;       /* cannot be read for now: tried again at the next look */
+    bool said_error;
+    int64_t again_mono_ns; /* compressed, and ended too early: looked at again then; 0: no */
+    int64_t written_ns;    /* when last, as far as is known: orders those not under the path */
     int64_t quiet_since_mono_ns, looked_mono_ns;
     /* of the pool */
     bool is_queued, is_listed;

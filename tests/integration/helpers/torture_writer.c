@@ -3,7 +3,7 @@
  *   torture_writer DIR FILES BYTES_PER_SECOND SECONDS ROTATE_MS KEEP
  *
  * File i is DIR/fNNN.log; even ones are rotated by rename, odd ones by copy and truncate; KEEP old
- * generations stay.  Lines are "F<file> N<number> <padding>".  How many there are by now stands in
+ * generations stay.  Lines are "F<file> N<number> <padding>".  How many each has by now stands in
  * DIR/../written; at the end the number of lines of each file is printed: "<file> <lines>". */
 #include <errno.h>
 #include <fcntl.h>
@@ -143,12 +143,11 @@ static void write_lines(int i, size_t bytes)
 
 static void tell_progress(int fd, int n_files)
 {
-    char text[32];
-    uint64_t n = 0;
+    static char text[FILES_MAX * 24];
+    size_t len = 0;
     for (int i = 0; i < n_files; i++)
-        n += files[i].n_lines;
-    int len = snprintf(text, sizeof text, "%20" PRIu64 "\n", n);
-    if (pwrite(fd, text, (size_t)len, 0) != len)
+        len += (size_t)snprintf(text + len, sizeof text - len, "%20" PRIu64 "\n", files[i].n_lines);
+    if (pwrite(fd, text, len, 0) != (ssize_t)len)
         die("written");
 }
 
