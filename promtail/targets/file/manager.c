@@ -14,15 +14,11 @@
 #include "promtail/discovery/providers.h"
 #include "promtail/targets/all.h"
 #include "promtail/targets/file/file_target.h"
+#include "promtail/targets/file/found.h"
 #include "promtail/targets/file/glob.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
-
-/* Why what was discovered is no target; shown at /service-discovery. */
-#define DROPPED    "dropped target"
-#define WRONG_HOST "ignoring target, wrong host"
-#define NO_PATH    "no path for target"
 
 #define COMPONENT         "file"
 #define SETTLE_MS         20 /* after an event, before folders are read again */
@@ -34,24 +30,12 @@
 #define POLL_WATCHED_MS   2000 /* files of watched folders: only a net below inotify */
 #define TARGETS_MAX       1000000
 
-/* A discovered target as it came, and what became of it. */
-struct found_target {
-    struct label_list discovered, labels;
-    const char *dropped; /* why it is no target; NULL: it is one */
-};
-
-struct found_group {
-    struct arena arena;
-    struct found_target *targets;
-    size_t n;
-};
-
 struct file_manager {
     struct target base;
     const struct target_env *env;
     struct file_target_env files;
     VEC(struct provider *) providers;
-    struct strmap groups;  /* provider index and source -> struct found_group */
+    struct found_set found;
     struct strmap targets; /* key -> struct file_target */
     struct loop_timer *settle, *sync, *poll, *begin;
     bool is_settling;      /* the timer runs because of an event */
@@ -62,7 +46,6 @@ struct file_manager {
     bool is_stopped;
     unsigned round;
     int64_t next_full_poll_ns;
-    char host[256];
 };
 
 /* A pattern that takes rotated names in too reads them as files of their own. */
@@ -111,20 +94,6 @@ static str target_key(struct arena *a, const struct found_target *f)
     return key;
 }
 
-static void count_failed(const char *reason)
-{
-    static const char *const names[] = {"reason", NULL};
-    struct metric_family *f = metric_family("promtail_targets_failed_total", METRIC_COUNTER,
-                                            "Number of failed targets.", names, NULL);
-    metric_inc(metric_with1(f, str_c(reason)));
-}
-
-static void count_dropped(const char *why)
-{
-    bool is_other_host = strcmp(why, WRONG_HOST) == 0;
-    count_failed(strcmp(why, DROPPED) == 0 ? "dropped" : is_other_host ? "wrong_host" : "no_path");
-}
-
 static void want_target(struct file_manager *m, const struct found_target *f)
 {
     struct arena a;
@@ -139,7 +108,7 @@ static void want_target(struct file_manager *m, const struct found_target *f)
         t->round = m->round;
         file_target_scan(t);
     } else if (t != NULL) {
-        count_failed("exists");
+        found_count_failed("exists");
     }
     if (t != NULL)
         t->round = m->round;
@@ -211,75 +180,21 @@ static void reconcile(struct file_manager *m)
 {
     m->is_changed = false;
     m->round++;
-    size_t at = 0;
-    void *item;
-    while (strmap_next(&m->groups, &at, NULL, &item)) {
-        struct found_group *g = item;
+    const struct found_group *g;
+    for (size_t at = 0; (g = found_next(&m->found, &at)) != NULL;)
         for (size_t i = 0; i < g->n; i++)
             if (g->targets[i].dropped == NULL)
                 want_target(m, &g->targets[i]);
             else
-                count_dropped(g->targets[i].dropped);
-    }
+                found_count_failed(g->targets[i].dropped->metric);
     leave_unwanted(m);
     drop_left(m);
-}
-
-/* --- discovery --- */
-
-static const char *why_dropped(struct file_manager *m, const struct label_list *labels, bool kept)
-{
-    if (!kept)
-        return DROPPED;
-    str host = label_list_get(labels, STR("__host__"));
-    if (host.ptr != NULL && !str_eq_c(host, m->host))
-        return WRONG_HOST;
-    if (label_list_get(labels, STR("__path__")).ptr == NULL)
-        return NO_PATH;
-    return NULL;
-}
-
-static void resolve(struct file_manager *m, const struct target_group *group, size_t i,
-                    struct arena *a, struct found_target *ret)
-{
-    struct label_list all = {0};
-    label_list_copy(&all, a, &group->labels);
-    for (size_t j = 0; j < group->targets[i].n; j++)
-        label_list_set(&all, a, arena_str(a, group->targets[i].items[j].name),
-                       arena_str(a, group->targets[i].items[j].value));
-    label_list_sort(&all);
-    label_list_copy(&ret->discovered, a, &all);
-    bool kept = relabel_apply(&m->base.job->relabel, &all, a);
-    label_list_sort(&all);
-    ret->labels = all;
-    ret->dropped = why_dropped(m, &all, kept);
-}
-
-static void free_group(struct found_group *g)
-{
-    if (g == NULL)
-        return;
-    arena_deinit(&g->arena);
-    mem_free(g);
 }
 
 static void on_group(void *arg, struct provider *p, const struct target_group *group)
 {
     struct file_manager *m = arg;
-    struct arena a;
-    arena_init(&a, SIZE_MAX);
-    str key = arena_printf(&a, "%p\x1f%.*s", (void *)p, STR_ARG(group->source));
-    free_group(strmap_remove(&m->groups, key));
-    if (group->n_targets > 0) {
-        struct found_group *g = mem_zalloc(sizeof *g);
-        arena_init(&g->arena, SIZE_MAX);
-        g->n = group->n_targets;
-        g->targets = ARENA_ARRAY(&g->arena, struct found_target, g->n);
-        for (size_t i = 0; i < g->n; i++)
-            resolve(m, group, i, &g->arena, &g->targets[i]);
-        strmap_put(&m->groups, key, g);
-    }
-    arena_deinit(&a);
+    found_put(&m->found, p, group);
     m->is_changed = true;
     if (m->settle != NULL)
         loop_timer_start(m->settle, 1, 0); /* one reconcile for many groups */
@@ -435,16 +350,6 @@ static bool is_wanted(const struct scrape_config *job)
     return false;
 }
 
-static void host_name(struct file_manager *m)
-{
-    const char *env = getenv("HOSTNAME");
-    if (env != NULL && env[0] != '\0')
-        snprintf(m->host, sizeof m->host, "%s", env);
-    else if (gethostname(m->host, sizeof m->host) != 0)
-        m->host[0] = '\0';
-    m->host[sizeof m->host - 1] = '\0';
-}
-
 /* One that cannot be made, a cluster that is not there, keeps the others of the job no less. */
 static void start_providers(struct file_manager *m)
 {
@@ -487,11 +392,7 @@ static void stop(struct target *base, void (*stopped)(void *arg), void *arg)
 static void free_manager(struct target *base)
 {
     struct file_manager *m = (struct file_manager *)base;
-    size_t at = 0;
-    void *item;
-    while (strmap_next(&m->groups, &at, NULL, &item))
-        free_group(item);
-    strmap_deinit(&m->groups);
+    found_deinit(&m->found);
     strmap_deinit(&m->targets);
     strmap_deinit(&m->files.links);
     watcher_free(m->files.watcher);
@@ -527,10 +428,9 @@ static int start(const struct target_env *env, const struct scrape_config *job,
                                        .is_named = is_named,
                                        .wants_begin = wants_begin,
                                        .arg = m};
-    strmap_init(&m->groups);
+    found_init(&m->found, job);
     strmap_init(&m->targets);
     strmap_init(&m->files.links);
-    host_name(m);
     m->files.watcher = watcher_new(env->loop, on_event, m);
     m->settle = loop_timer_new(env->loop, on_settle, m);
     m->sync = loop_timer_new(env->loop, on_sync, m);
@@ -587,17 +487,15 @@ static void each_dropped(const struct target *base,
                          void (*row)(void *arg, const struct target_row *row), void *arg)
 {
     const struct file_manager *m = (const struct file_manager *)base;
-    size_t at = 0;
-    void *item;
-    while (strmap_next(&m->groups, &at, NULL, &item)) {
-        struct found_group *g = item;
+    const struct found_group *g;
+    for (size_t at = 0; (g = found_next(&m->found, &at)) != NULL;)
         for (size_t i = 0; i < g->n; i++) {
-            struct found_target *f = &g->targets[i];
-            struct target_row one = {&f->discovered, &f->labels, str_c(f->dropped), false};
-            if (f->dropped != NULL)
-                row(arg, &one);
+            const struct found_target *f = &g->targets[i];
+            if (f->dropped == NULL)
+                continue;
+            struct target_row one = {&f->discovered, &f->labels, str_c(f->dropped->text), false};
+            row(arg, &one);
         }
-    }
 }
 
 const struct target_ops target_file = {
