@@ -109,8 +109,12 @@ static void drop_next(struct app *app)
 
 int app_reload(struct app *app, struct error *err)
 {
-    if (app->is_stopping || app->is_reloading)
-        return error_set(err, E_CONFLICT, "promtail is stopping or reloading already");
+    if (app->is_stopping)
+        return error_set(err, E_CONFLICT, "promtail is stopping already");
+    if (app->is_reloading) { /* what was read may be old by now */
+        app->is_reload_wanted = true;
+        return 0;
+    }
     int rc = load_next(app, err);
     if (rc != 0) {
         drop_next(app);
@@ -130,9 +134,8 @@ static void on_hangup(void *arg)
 }
 
 /* The old core is quiet: the new configuration takes its place. */
-static void swap(void *arg)
+static void swap(struct app *app)
 {
-    struct app *app = arg;
     struct error err = {0};
     core_free(app->core);
     app->core = NULL;
@@ -153,6 +156,10 @@ static void swap(void *arg)
     }
     metric_inc(app->reload_success);
     log_info(COMPONENT, "config reloaded", LOG_C("file", app->config->file));
+    if (app->is_reload_wanted) {
+        app->is_reload_wanted = false;
+        app_reload(app, &err);
+    }
 }
 
 /* --- stop --- */
@@ -163,9 +170,8 @@ static void on_server_stopped(void *arg)
     loop_stop(app->loop);
 }
 
-static void end(void *arg)
+static void end(struct app *app)
 {
-    struct app *app = arg;
     if (app->core != NULL)
         core_free(app->core);
     app->core = NULL;
@@ -175,11 +181,21 @@ static void end(void *arg)
         loop_stop(app->loop);
 }
 
+/* Decides as late as it can: a signal may have come since the core stopped. */
+static void after_core(void *arg)
+{
+    struct app *app = arg;
+    if (app->is_stopping)
+        end(app);
+    else
+        swap(app);
+}
+
 /* Called from within the core: it is freed a turn later. */
 static void on_core_stopped(void *arg)
 {
     struct app *app = arg;
-    loop_post(app->loop, app->is_stopping ? end : swap, app);
+    loop_post(app->loop, after_core, app);
 }
 
 void app_stop(struct app *app, int exit_status)
@@ -189,7 +205,7 @@ void app_stop(struct app *app, int exit_status)
     app->is_stopping = true;
     app->exit_status = exit_status;
     if (app->is_reloading)
-        return; /* the core is stopping already; on_core_stopped sees is_stopping */
+        return; /* the core is stopping already; after_core() sees is_stopping */
     if (app->core != NULL)
         core_stop(app->core, STOP_GRACE_MS, on_core_stopped, app);
     else
