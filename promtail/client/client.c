@@ -247,7 +247,7 @@ static str number_series(struct client *c, const struct group *g, str tenant)
 {
     if (!g->is_durable && c->queue.spool.dir != NULL)
         return STR_EMPTY;
-    int n = snprintf(c->source_id, sizeof c->source_id, "%s-%zu-%08x", g->source_id, c->index,
+    int n = snprintf(c->source_id, sizeof c->source_id, "%s-%08x", g->source_id,
                      (unsigned)hash_xxh64(tenant, 0));
     return str_make(c->source_id, (size_t)n);
 }
