@@ -142,6 +142,7 @@ static void drop_oldest(struct client *c)
         client_metrics_dropped(&c->metrics, str_c(b->tenant), STR("wal_full"), b->n_entries,
                                b->raw_bytes);
         queue_next_done(&c->queue);
+        sender_forget_tries(c->sender);
     }
 }
 

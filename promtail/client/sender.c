@@ -213,6 +213,11 @@ bool sender_is_under_way(const struct sender *s)
     return s->in_flight != NULL;
 }
 
+void sender_forget_tries(struct sender *s)
+{
+    s->attempts = 0;
+}
+
 /* --- life --- */
 
 static char *make_authorization(const struct client_config *config)

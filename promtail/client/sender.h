@@ -38,5 +38,8 @@ struct sender *sender_new(struct loop *l, const struct sender_config *config,
 void sender_free(struct sender *s); /* NULL allowed; what is under way is cancelled */
 /* Goes on, if nothing is under way and no pause between two tries is on. */
 void sender_wake(struct sender *s);
+/* The push whose turn it is is another one: the tries of the last one do not count for it.  Not
+ * while one is under way. */
+void sender_forget_tries(struct sender *s);
 /* True while a request has been sent and not been answered. */
 bool sender_is_under_way(const struct sender *s);
