@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "promtail/client/folders.h"
 #include "promtail/client/metrics.h"
 #include "promtail/client/queue.h"
 #include "promtail/client/sender.h"
@@ -323,19 +324,12 @@ static char *host_of(const char *url)
     return str_dup_c(user == STR_NPOS ? s : str_from(s, user + 1));
 }
 
-/* Where this client's spool is: the same for the same server and name. */
 static int open_queue(struct client *c, const struct client_env *env, struct error *err)
 {
-    char dir[4096];
-    if (env->state_dir != NULL) {
-        uint64_t key = hash_xxh64(
-            str_c(c->config->url),
-            hash_xxh64(str_c(c->config->name), hash_xxh64(str_c(c->config->tenant_id), 0)));
-        int n =
-            snprintf(dir, sizeof dir, "%s/client-%016llx", env->state_dir, (unsigned long long)key);
-        if (n < 0 || (size_t)n >= sizeof dir)
-            return error_set(err, E_INVALID, "path of the state folder is too long");
-    }
+    char dir[FOLDER_PATH_BYTES];
+    int rc = env->state_dir != NULL ? folder_path(env->state_dir, c->config, dir, err) : 0;
+    if (rc != 0)
+        return rc;
     return queue_open(&c->queue, env->state_dir != NULL ? dir : NULL, c->index, env->sources,
                       env->ignore_marks, err);
 }

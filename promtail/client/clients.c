@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/gotime.h"
 #include "base/mem.h"
+#include "promtail/client/folders.h"
 #include "promtail/config/tables.h"
 #include "promtail/pipeline.h"
 
@@ -149,6 +150,8 @@ int clients_init(struct clients *all, const struct client_env *env, bool is_dry_
         print_clients(env->config);
         return 0;
     }
+    if (env->state_dir != NULL)
+        folders_settle(env->state_dir, env->config->clients, env->config->n_clients);
     for (size_t i = 0; i < env->config->n_clients; i++) {
         struct client *c = NULL;
         int rc = client_new(env, &env->config->clients[i], i, &c, err);
