@@ -12,10 +12,11 @@
 #include "runtime/log.h"
 #include "runtime/loop.h"
 
-#define COMPONENT       "client"
-#define QUEUE_BYTES_MAX (8u << 20) /* without wal: compressed, some 60 MB of lines */
-#define TENANT_LABEL    STR("__tenant_id__")
-#define SOURCE_ID_MAX   96
+#define COMPONENT        "client"
+#define QUEUE_BYTES_MAX  (8u << 20) /* without wal: compressed, some 60 MB of lines */
+#define TENANT_LABEL     STR("__tenant_id__")
+#define SOURCE_ID_MAX    96
+#define OPEN_BATCHES_MAX 1024 /* tenants; well below GROUP_BATCHES_MAX */
 
 struct client {
     const struct client_config *config;
@@ -78,6 +79,8 @@ void client_put(struct client *c, struct record *r)
         close_batches(c);
         b = NULL;
     }
+    if (b == NULL && c->open.len == OPEN_BATCHES_MAX)
+        close_batches(c);
     if (b == NULL) {
         b = batch_new(tenant, clock_mono_ns());
         VEC_PUSH(&c->open, b);

@@ -8,7 +8,8 @@
 #include "base/vec.h"
 #include "promtail/source.h"
 
-#define GROUP_ID_MAX 40
+#define GROUP_ID_MAX      40
+#define GROUP_BATCHES_MAX 65536 /* that the journal can tell apart */
 
 struct group_batch {
     char *tenant;

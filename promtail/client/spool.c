@@ -224,6 +224,7 @@ static void put_group(struct spool *s, struct group *g)
     struct buf *b = &s->scratch;
     size_t bodies = 0;
     s->cuts.len = 0;
+    ASSERT(g->batches.len <= GROUP_BATCHES_MAX);
     begin_record(s, SPOOL_GROUP);
     buf_put_uvarint(b, g->id);
     buf_put_uvarint(b, g->batches.len);

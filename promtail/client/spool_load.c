@@ -13,7 +13,6 @@
 
 #define PATH_BYTES         4096
 #define SEGMENT_BYTES_MAX  (1u << 30)
-#define GROUP_BATCHES_MAX  65536
 #define GROUP_ID_END       (UINT64_C(1) << 48)
 #define ACK_KEY(group, at) ((group) << 16 | (at))
 
@@ -170,10 +169,10 @@ static void read_head(struct replay *r, struct cursor *c)
 static void read_group(struct replay *r, struct cursor *c, uint32_t segment, const char *start)
 {
     uint64_t id = cursor_uvarint(c), n = cursor_uvarint(c);
-    if (id >= GROUP_ID_END)
+    if (id >= GROUP_ID_END || n > GROUP_BATCHES_MAX)
         return;
     struct group *g = group_new(id);
-    for (uint64_t i = 0; i < n && i < GROUP_BATCHES_MAX && cursor_ok(c); i++) {
+    for (uint64_t i = 0; i < n && cursor_ok(c); i++) {
         struct group_batch b = {.segment = segment};
         str tenant = cursor_lenstr(c);
         b.seq = cursor_uvarint(c);
