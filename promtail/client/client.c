@@ -33,6 +33,7 @@ struct client {
     struct queue queue;
     struct sender *sender;
     char source_id[SOURCE_ID_MAX]; /* of the push whose turn it is */
+    int read_status; /* why the batch whose turn it is cannot be read now; 0: it can */
 
     bool is_stopping;
     void (*stopped)(void *arg);
@@ -231,15 +232,28 @@ static void give_up(struct client *c, const struct group_batch *b, int status)
     client_metrics_dropped(&c->metrics, str_c(b->tenant), reason, b->n_entries, b->raw_bytes);
 }
 
-/* The batch whose turn it is, with its body; what cannot be read back is given up. */
-static struct group_batch *next_batch(struct client *c, struct group **ret_group)
+/* Not there, or not what was written: reading it again will not help. */
+static bool is_gone(int rc)
+{
+    return rc == E_NOT_FOUND || rc == E_CORRUPT || rc == E_INTERNAL;
+}
+
+/* The batch whose turn it is, with its body; what is gone is given up.  NULL: there is none, or it
+ * cannot be read now (*ret_status is not 0). */
+static struct group_batch *next_batch(struct client *c, struct group **ret_group, int *ret_status)
 {
     struct group_batch *b;
     while ((b = queue_next(&c->queue, ret_group)) != NULL) {
         int rc = queue_load_next(&c->queue);
+        bool is_same = rc == *ret_status;
+        *ret_status = rc;
         if (rc == 0)
             return b;
-        log_error(COMPONENT, "cannot read a batch back", LOG_C("client", c->name), LOG_ERR(rc));
+        if (!is_same) /* said once */
+            log_error(COMPONENT, "cannot read a batch back", LOG_C("client", c->name), LOG_ERR(rc));
+        if (!is_gone(rc))
+            return NULL;
+        *ret_status = 0;
         give_up(c, b, 0);
         queue_next_done(&c->queue);
     }
@@ -257,24 +271,26 @@ static str number_series(struct client *c, const struct group *g, str tenant)
     return str_make(c->source_id, (size_t)n);
 }
 
-static bool on_next(void *arg, struct push *ret)
+static enum push_turn on_next(void *arg, struct push *ret)
 {
     struct client *c = arg;
     struct group *g;
-    const struct group_batch *b = next_batch(c, &g);
+    const struct group_batch *b = next_batch(c, &g, &c->read_status);
     if (b != NULL) {
         str tenant = str_c(b->tenant);
         *ret = (struct push){.tenant = tenant,
                              .source_id = number_series(c, g, tenant),
                              .seq = b->seq,
                              .body = buf_str(&b->body)};
-        return true;
+        return PUSH_READY;
     }
+    if (c->read_status != 0)
+        return PUSH_LATER;
     if (c->open.len > 0)
         arm_close_timer(c);
     else
         all_sent(c);
-    return false;
+    return PUSH_NONE;
 }
 
 static void on_done(void *arg, int status)

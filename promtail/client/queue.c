@@ -23,6 +23,8 @@ int queue_load_next(struct queue *q)
     buf_init(&b->body, BUF_NO_LIMIT);
     int rc = q->first->is_durable ? spool_read_body(&q->spool, b, &b->body) : E_INTERNAL;
     q->memory_bytes += b->body.len;
+    if (rc != 0)
+        forget_body(q, b); /* a part of it is none */
     return rc;
 }
 

@@ -26,6 +26,7 @@ struct sender {
     struct http_handle *in_flight;
     int64_t started_ns;
     int64_t attempts; /* that failed, of the push whose turn it is */
+    int64_t n_later;  /* times in a row that it could not be had */
     struct loop_timer *retry_timer;
     bool is_waiting; /* for the timer or for a token */
 };
@@ -40,10 +41,10 @@ static void on_retry_timer(void *arg)
 }
 
 /* Between min_period and twice that, doubled with each attempt, up to max_period. */
-static uint64_t backoff_ms(const struct sender *s)
+static uint64_t backoff_ms(const struct sender *s, int64_t attempts)
 {
     int64_t low = s->config.client->backoff_min_ns, high = s->config.client->backoff_max_ns;
-    for (int64_t i = 1; i < s->attempts && low < high; i++)
+    for (int64_t i = 1; i < attempts && low < high; i++)
         low *= 2;
     low = MIN(low, high);
     int64_t spread = MIN(low, high - low) / NS_PER_MS;
@@ -61,6 +62,20 @@ static bool may_try_again(const struct sender *s, int status)
 {
     int64_t max = s->config.client->max_retries;
     return max == 0 || (s->config.is_patient && status != 429) || s->attempts < max;
+}
+
+/* The push whose turn it is, if it can be had now. */
+static bool next_push(struct sender *s, struct push *ret)
+{
+    enum push_turn turn = s->owner.next(s->owner.arg, ret);
+    if (turn == PUSH_LATER) {
+        s->n_later++;
+        s->is_waiting = true;
+        loop_timer_start(s->retry_timer, backoff_ms(s, s->n_later), 0);
+    } else {
+        s->n_later = 0;
+    }
+    return turn == PUSH_READY;
 }
 
 static void finish(struct sender *s, int status)
@@ -81,7 +96,7 @@ static void try_failed(struct sender *s, str tenant, int status, str text)
         client_metrics_retry(s->config.metrics, tenant);
         if (may_try_again(s, status)) {
             s->is_waiting = true;
-            loop_timer_start(s->retry_timer, backoff_ms(s), 0);
+            loop_timer_start(s->retry_timer, backoff_ms(s, s->attempts), 0);
             return;
         }
     }
@@ -102,7 +117,7 @@ static void on_answer(void *arg, int code, int status, str body)
         oauth2_forget(s->oauth2);
     if (status / 100 == 2)
         finish(s, status);
-    else if (s->owner.next(s->owner.arg, &p))
+    else if (next_push(s, &p))
         try_failed(s, p.tenant, status, body);
 }
 
@@ -113,7 +128,7 @@ static void on_token(void *arg, const char *err_text)
     s->is_waiting = false;
     if (err_text == NULL)
         sender_wake(s);
-    else if (s->owner.next(s->owner.arg, &p))
+    else if (next_push(s, &p))
         try_failed(s, p.tenant, -1, str_c(err_text));
 }
 
@@ -198,7 +213,7 @@ static void send_push(struct sender *s, const struct push *p)
 void sender_wake(struct sender *s)
 {
     struct push p;
-    if (s->in_flight != NULL || s->is_waiting || !s->owner.next(s->owner.arg, &p))
+    if (s->in_flight != NULL || s->is_waiting || !next_push(s, &p))
         return;
     if (s->oauth2 != NULL && oauth2_authorization(s->oauth2) == NULL) {
         s->is_waiting = true;

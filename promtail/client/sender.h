@@ -18,9 +18,15 @@ struct push {
     str body;
 };
 
+enum push_turn {
+    PUSH_NONE,  /* nothing is to be sent */
+    PUSH_READY, /* this one */
+    PUSH_LATER, /* one is to be sent that cannot be had now: the sender asks again after a pause */
+};
+
 struct sender_owner {
-    /* The push whose turn it is; false: nothing is to be sent.  The same until done was called. */
-    bool (*next)(void *arg, struct push *ret);
+    /* The push whose turn it is.  The same until done was called. */
+    enum push_turn (*next)(void *arg, struct push *ret);
     /* It was taken (status 2xx) or given up (another one; 0 or less if there was no answer). */
     void (*done)(void *arg, int status);
     void *arg;
