@@ -49,6 +49,11 @@ static void remove_named(struct source_registry *r, struct source *s)
     }
 }
 
+static int64_t mark_lowest(const struct source_mark *m)
+{
+    return m->holes.len > 0 ? MIN(m->holes.items[0].from, m->pos) : m->pos;
+}
+
 void source_registry_sweep(struct source_registry *r)
 {
     VEC(struct source *) gone = {0};
@@ -68,6 +73,34 @@ void source_registry_sweep(struct source_registry *r)
         source_free(r, gone.items[i]);
     }
     VEC_FREE(&gone);
+}
+
+static void join(struct source_registry *r, struct source *s, const bool *is_new)
+{
+    int64_t lowest = INT64_MAX;
+    bool is_known = false, is_finished = true;
+    for (size_t i = 0; i < r->n_clients; i++) {
+        if (is_new[i])
+            continue;
+        is_known = true;
+        is_finished &= s->queued[i].is_finished;
+        lowest = MIN(lowest, mark_lowest(&s->queued[i]));
+    }
+    for (size_t i = 0; i < r->n_clients && is_known; i++) {
+        if (!is_new[i])
+            continue;
+        s->queued[i].pos = s->acked[i].pos = lowest;
+        s->queued[i].is_finished = s->acked[i].is_finished = is_finished;
+    }
+    s->is_finished = source_was_finished(r, s);
+}
+
+void source_registry_join(struct source_registry *r, const bool *is_new)
+{
+    size_t at = 0;
+    void *s;
+    while (strmap_next(&r->by_key, &at, NULL, &s))
+        join(r, s, is_new);
 }
 
 struct source *source_open(struct source_registry *r, str key, str name, str yaml_key,
@@ -165,11 +198,6 @@ static bool mark_wants(const struct source_mark *m, int64_t from)
         if (from >= m->holes.items[i].from && from < m->holes.items[i].to)
             return true;
     return false;
-}
-
-static int64_t mark_lowest(const struct source_mark *m)
-{
-    return m->holes.len > 0 ? MIN(m->holes.items[0].from, m->pos) : m->pos;
 }
 
 bool source_mark_is_sound(const struct source_mark *m)

@@ -77,6 +77,9 @@ void source_registry_init(struct source_registry *r, size_t n_clients);
 void source_registry_deinit(struct source_registry *r);
 /* Frees the finished sources that nothing refers to. */
 void source_registry_sweep(struct source_registry *r);
+/* Clients for which is_new[i] is true have never been told anything: they begin where reading goes
+ * on for the others.  When all journals are read, before anything else is. */
+void source_registry_join(struct source_registry *r, const bool *is_new);
 
 /* The source of this key, made with all marks at `start` if new; one more reference. */
 struct source *source_open(struct source_registry *r, str key, str name, str yaml_key,

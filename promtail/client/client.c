@@ -378,9 +378,17 @@ int client_new(const struct client_env *env, const struct client_config *config,
     if (open_queue(c, env, &why) != 0)
         log_warn(COMPONENT, "no journal on disk: lines may be sent twice after a crash",
                  LOG_C("client", c->name), LOG_C("err", why.text));
-    sender_wake(c->sender);
     *ret = c;
     return 0;
+}
+
+void client_start(struct client *c)
+{
+    struct error err = {0};
+    if (queue_begin(&c->queue, &err) != 0)
+        log_warn(COMPONENT, "batches are kept in memory only, for now", LOG_C("client", c->name),
+                 LOG_C("err", err.text));
+    sender_wake(c->sender);
 }
 
 void client_free(struct client *c)

@@ -25,6 +25,8 @@ struct client_env {
 
 int client_new(const struct client_env *env, const struct client_config *config, size_t index,
                struct client **ret, struct error *err);
+/* When all clients are there: writes to the journal and sends what was found in it. */
+void client_start(struct client *c);
 void client_free(struct client *c);
 
 void client_put(struct client *c, struct record *r);

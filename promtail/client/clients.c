@@ -137,6 +137,15 @@ static bool is_full(struct record_sink *sink)
 
 /* --- life --- */
 
+/* All journals are read: now is known what every client needs, and what none does. */
+static void begin(struct clients *all, const struct client_env *env, const bool *is_new)
+{
+    source_registry_join(env->sources, is_new);
+    source_registry_sweep(env->sources);
+    for (size_t i = 0; i < all->items.len; i++)
+        client_start(all->items.items[i]);
+}
+
 int clients_init(struct clients *all, const struct client_env *env, bool is_dry_run,
                  struct error *err)
 {
@@ -152,15 +161,21 @@ int clients_init(struct clients *all, const struct client_env *env, bool is_dry_
     }
     if (env->state_dir != NULL)
         folders_settle(env->state_dir, env->config->clients, env->config->n_clients);
+    bool *is_new = mem_array(env->config->n_clients, sizeof *is_new);
     for (size_t i = 0; i < env->config->n_clients; i++) {
         struct client *c = NULL;
+        is_new[i] =
+            env->state_dir != NULL && !folder_exists(env->state_dir, &env->config->clients[i]);
         int rc = client_new(env, &env->config->clients[i], i, &c, err);
         if (rc != 0) {
+            mem_free(is_new);
             clients_deinit(all);
             return rc;
         }
         VEC_PUSH(&all->items, c);
     }
+    begin(all, env, is_new);
+    mem_free(is_new);
     return 0;
 }
 

@@ -164,6 +164,11 @@ int queue_open(struct queue *q, const char *dir, size_t client, struct source_re
     return rc;
 }
 
+int queue_begin(struct queue *q, struct error *err)
+{
+    return spool_begin(&q->spool, err);
+}
+
 void queue_close(struct queue *q)
 {
     spool_close(&q->spool, true);

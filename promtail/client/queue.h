@@ -21,6 +21,8 @@ struct queue {
  * queue works nevertheless, in memory. */
 int queue_open(struct queue *q, const char *dir, size_t client, struct source_registry *sources,
                bool ignore_marks, struct error *err);
+/* See spool_begin(). */
+int queue_begin(struct queue *q, struct error *err);
 void queue_close(struct queue *q);
 
 /* A group to be filled and put. */

@@ -357,17 +357,21 @@ int spool_open(struct spool *s, const char *dir, uint64_t segment_bytes_max, siz
     if (rc == 0)
         rc = spool_load(s, ignore_marks, ret_groups, err);
     if (rc == 0)
-        rc = spool_new_segment(s, err);
-    if (rc == 0) {
-        delete_old(s);
         return 0;
-    }
     mem_free(s->dir); /* goes on in memory */
     s->dir = NULL;
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     s->lock_fd = -1;
     spool_new_id(s);
+    return rc;
+}
+
+int spool_begin(struct spool *s, struct error *err)
+{
+    int rc = s->dir != NULL ? spool_new_segment(s, err) : 0;
+    if (rc == 0)
+        delete_old(s);
     return rc;
 }
 

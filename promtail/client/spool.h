@@ -48,6 +48,9 @@ struct spool {
 int spool_open(struct spool *s, const char *dir, uint64_t segment_bytes_max, size_t client,
                struct source_registry *sources, bool ignore_marks, struct group **ret_groups,
                struct error *err);
+/* Begins to write, when all spools are open and nothing is known that is not needed: the marks of
+ * all sources are carried on.  On an error it is tried again when nothing waits in memory. */
+int spool_begin(struct spool *s, struct error *err);
 /* is_clean: everything was written in order (no CLOSE otherwise). */
 void spool_close(struct spool *s, bool is_clean);
 

@@ -56,6 +56,7 @@ static void start(struct session *s, const char *dir, bool ignore_marks)
     struct error err = {0};
     source_registry_init(&s->sources, 1);
     ASSERT(queue_open(&s->queue, dir, 0, &s->sources, ignore_marks, &err) == 0);
+    ASSERT(queue_begin(&s->queue, &err) == 0);
 }
 
 static void stop(struct session *s)

@@ -73,6 +73,33 @@ class ReloadTest(unittest.TestCase):
         promtail.start()
         self.check_all(150)
 
+    def add_client(self, port):
+        with open(self.promtail.config) as f:
+            text = f.read()
+        with open(self.promtail.config, "w") as f:
+            f.write(text.replace("clients:\n", "clients:\n- url: "
+                                 f"http://127.0.0.1:{port}/loki/api/v1/push\n"
+                                 "  batchwait: 100ms\n"))
+
+    def test_a_client_that_is_added_gets_what_is_read_from_then_on(self):
+        self.sink.start()
+        promtail = self.start()
+        promtail.append("a.log", lines(0, 100))
+        promtail.start()
+        self.check_all(100)
+        other = test_promtail.Sink().start()
+        try:
+            self.add_client(other.port)
+            promtail.process.send_signal(signal.SIGHUP)
+            lib.wait_until(lambda: str(other.port) in self.running_config(), what="the reload")
+            promtail.append("a.log", lines(100, 110))
+            self.check_all(110)
+            lib.wait_until(lambda: other.distinct() == 10, what="the new lines")
+            time.sleep(0.5)
+            self.assertEqual(other.report()[0][1], (10, 0))
+        finally:
+            other.stop()
+
 
 if __name__ == "__main__":
     unittest.main()

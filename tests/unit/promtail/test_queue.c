@@ -19,6 +19,7 @@ static void open_queue(const char *folder)
     struct error err = {0};
     source_registry_init(&registry, 1);
     cr_assert_eq(queue_open(&queue, folder, 0, &registry, false, &err), 0, "%s", err.text);
+    cr_assert_eq(queue_begin(&queue, &err), 0, "%s", err.text);
 }
 
 static void close_queue(void)

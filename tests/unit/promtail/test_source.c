@@ -172,3 +172,42 @@ Test(promtail_source, gives_its_holes_up_at_its_end)
     cr_assert(source_mark_queued(source, 0));
     cr_assert(source->queued[0].is_finished && source->queued[0].holes.len == 0);
 }
+
+Test(promtail_source, a_new_client_begins_where_the_other_goes_on)
+{
+    const bool is_new[2] = {false, true};
+    int a = 0;
+    source_hold(source, 150, 160, &a);
+    source_advance(source, 200);
+    source_mark_queued(source, 0);
+    source_registry_join(&registry, is_new);
+    cr_expect(!source_wants(source, 1, 100));
+    cr_expect(source_wants(source, 1, 150));
+    cr_expect_eq(source_resume(&registry, source), 150);
+    cr_expect_eq(source->queued[0].pos, 200);
+}
+
+Test(promtail_source, a_new_client_needs_nothing_of_a_finished_source)
+{
+    const bool is_new[2] = {false, true};
+    source_advance(source, 200);
+    source->is_finished = true;
+    source_mark_queued(source, 0);
+    struct source_mark mark;
+    source_mark_copy(&mark, &source->queued[0]);
+    source_mark_acked(&registry, source, 0, &mark);
+    source->is_finished = false; /* as after a load: the second was not told */
+    source_registry_join(&registry, is_new);
+    cr_expect(source->is_finished);
+    source_unref(source);
+    source_registry_sweep(&registry);
+    cr_expect_null(source_find(&registry, STR("k")));
+    source = source_open(&registry, STR("k"), STR("n"), STR("/f"), 0);
+}
+
+Test(promtail_source, new_clients_alone_change_nothing)
+{
+    const bool is_new[2] = {true, true};
+    source_registry_join(&registry, is_new);
+    cr_expect_eq(source_resume(&registry, source), 100);
+}

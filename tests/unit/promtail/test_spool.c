@@ -20,6 +20,7 @@ static struct group *open_spool(void)
     source_registry_init(&registry, 1);
     cr_assert_eq(spool_open(&spool, dir, 4096, 0, &registry, false, &groups, &err), 0, "%s",
                  err.text);
+    cr_assert_eq(spool_begin(&spool, &err), 0, "%s", err.text);
     return groups;
 }
 
