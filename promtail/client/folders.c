@@ -13,8 +13,9 @@
 
 #define COMPONENT      "client"
 #define PREFIX         "client-"
-#define LEFT_FILE      "left" /* in a folder whose client had gone at a start, and none came for it */
 #define NAME_MAX_BYTES 24
+/* In a folder whose client had gone at a start, and none came for it. */
+#define LEFT_FILE "left"
 
 static void folder_name(const struct client_config *client, char ret[NAME_MAX_BYTES])
 {
