@@ -148,8 +148,8 @@ static void note_begun(struct tail *t, const struct source *s)
         t->next.begun_ns = ns;
 }
 
-/* What came after a generation was written after it, and after it was begun: a file that had been
- * rotated by then may have been written later than it all the same. */
+/* What came after a generation was written after it, and after it was opened under the path: a file
+ * that had been rotated by then may have been written later than it all the same. */
 static int64_t after_generation(const struct generation *g)
 {
     return MAX(generation_written_ns(g), begun_ns(g->source) - MTIME_COARSE_NS);
@@ -309,7 +309,7 @@ static void start_next(struct tail *t, struct source *s)
     }
     t->has_history = true;
     if (s == NULL)
-        s = new_source(t, &t->next.ident, start, clock_now_ns());
+        s = new_source(t, &t->next.ident, start, t->next.opened_ns);
     else
         s->read_to = resume(t, s);
     s->ident = t->next.ident;

@@ -118,6 +118,7 @@ static void open_next(struct tail *t)
     struct stat st;
     if (tail_pool_is_full(t->env->pool))
         return; /* at the next look */
+    int64_t opened_ns = clock_now_ns(); /* before: it may be rotated at once */
     int fd = tail_pool_open(t->env->pool, t->path);
     if (fd < 0) {
         if (errno != ENOENT && !t->said_error)
@@ -130,6 +131,7 @@ static void open_next(struct tail *t)
     t->next.head = mem_alloc(IDENT_HEAD_BYTES);
     t->next.after_ns = t->next.begun_ns = 0;
     t->next.mono_ns = clock_mono_ns();
+    t->next.opened_ns = opened_ns;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
         !ident_take_head(fd, &t->next.ident, t->next.head)) {
         tail_drop_next(t);
@@ -137,7 +139,7 @@ static void open_next(struct tail *t)
     }
     t->next.size = t->next.ident.head_bytes > 0 ? st.st_size : 0;
     if (t->next.ident.head_bytes == 0) /* something may come and go before it is begun */
-        t->next.begun_ns = clock_now_ns();
+        t->next.begun_ns = t->next.opened_ns;
     wait_for_folder(t);
 }
 
