@@ -175,12 +175,16 @@ static const struct config_key sasl_keys[] = {
     {"user", CONFIG_STRING, AT(kafka_sasl_config, user), ""},
     {"password", CONFIG_SECRET, AT(kafka_sasl_config, password), ""},
     {"use_tls", CONFIG_BOOL, AT(kafka_sasl_config, use_tls), "false"},
+    {"ca", CONFIG_STRING, AT(kafka_sasl_config, tls.ca), ""},
+    {"cert", CONFIG_STRING, AT(kafka_sasl_config, tls.cert), ""},
+    {"key", CONFIG_SECRET, AT(kafka_sasl_config, tls.key), ""},
     {"ca_file", CONFIG_STRING, AT(kafka_sasl_config, tls.ca_file), ""},
     {"cert_file", CONFIG_STRING, AT(kafka_sasl_config, tls.cert_file), ""},
     {"key_file", CONFIG_STRING, AT(kafka_sasl_config, tls.key_file), ""},
     {"server_name", CONFIG_STRING, AT(kafka_sasl_config, tls.server_name), ""},
     {"insecure_skip_verify", CONFIG_BOOL, AT(kafka_sasl_config, tls.insecure_skip_verify), "false"},
     {"min_version", CONFIG_IGNORED},
+    {"max_version", CONFIG_IGNORED},
     {"oauth_config", CONFIG_UNSUPPORTED},
     {0},
 };
@@ -206,8 +210,12 @@ static const struct config_key kafka_keys[] = {
 
 int config_read_kafka(struct config_reader *r, const struct yaml_node *node, void *field)
 {
-    void *c;
-    return read_one(r, kafka_keys, sizeof(struct kafka_config), node, field, &c);
+    void *block;
+    int rc = read_one(r, kafka_keys, sizeof(struct kafka_config), node, field, &block);
+    const struct kafka_config *c = block;
+    if (rc == 0 && c != NULL)
+        rc = check_tls(r, node, &c->tls);
+    return rc != 0 || c == NULL ? rc : check_tls(r, node, &c->sasl.tls);
 }
 
 /* --- kubernetes --- */
