@@ -74,7 +74,7 @@ struct tail {
         struct source_ident ident; /* these three as they were at the last look */
         char *head;                /* of ident.head_bytes bytes */
         int64_t size;
-        int64_t mono_ns;  /* when that was */
+        int64_t mono_ns; /* when that was */
         int64_t opened_ns;
         int64_t begun_ns; /* something before it, not to be found any more, was begun; 0: nothing */
         int64_t after_ns; /* what was written later came between; 0: not known yet */
