@@ -117,7 +117,7 @@ static void open_next(struct tail *t)
 {
     struct stat st;
     if (tail_pool_is_full(t->env->pool))
-        return; /* at the next look */
+        return;                         /* at the next look */
     int64_t opened_ns = clock_now_ns(); /* before: it may be rotated at once */
     int fd = tail_pool_open(t->env->pool, t->path);
     if (fd < 0) {
