@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "promtail/loss.h"
 #include "promtail/targets/all.h"
 #include "promtail/targets/file/pool.h"
 #include "runtime/log.h"
@@ -194,6 +195,7 @@ int core_start(const struct target_env *env, const struct promtail_config *confi
     c->env.positions = &c->positions;
     c->env.is_dry_run = config->flags.dry_run;
     c->env.tail_pool = tail_pool_new(env->loop);
+    loss_init();
     source_registry_init(&c->sources, c->env.is_dry_run ? 0 : config->n_clients);
     int rc = start_clients(c, err);
     if (rc == 0)

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "promtail/loss.h"
+
 static const char *const host_names[] = {"host", NULL};
 static const char *const drop_names[] = {"host", "tenant", "reason", NULL};
 static const char *const retry_names[] = {"host", "tenant", NULL};
@@ -20,9 +22,7 @@ void client_metrics_init(struct client_metrics *m, str host)
     m->sent_bytes = by_host("promtail_sent_bytes_total", "Number of bytes sent.", host);
     m->sent_entries =
         by_host("promtail_sent_entries_total", "Number of log entries sent to the ingester.", host);
-    m->lost_bytes =
-        by_host("promtail_lost_bytes_total",
-                "Bytes of lines that were read and given up, whatever the reason.", host);
+    loss_count(host, DROP_GENERIC, 0); /* it is there from the start */
 }
 
 void client_metrics_dropped(const struct client_metrics *m, str tenant, str reason, size_t entries,
@@ -38,7 +38,7 @@ void client_metrics_dropped(const struct client_metrics *m, str tenant, str reas
         "Number of bytes dropped because failed to be sent to the ingester after all retries.",
         drop_names, NULL);
     metric_add(metric_with3(f, m->host, tenant, reason), (double)bytes);
-    metric_add(m->lost_bytes, (double)bytes);
+    loss_count(m->host, reason, bytes);
 }
 
 void client_metrics_mutated(const struct client_metrics *m, str tenant, str reason, size_t bytes)

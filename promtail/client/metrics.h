@@ -10,7 +10,7 @@
 
 struct client_metrics {
     str host;
-    struct metric *encoded_bytes, *sent_bytes, *sent_entries, *lost_bytes;
+    struct metric *encoded_bytes, *sent_bytes, *sent_entries;
 };
 
 void client_metrics_init(struct client_metrics *m, str host);

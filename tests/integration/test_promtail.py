@@ -52,10 +52,8 @@ class Promtail(lib.Process):
             _, body, _ = lib.http("GET", f"http://127.0.0.1:{self.http}/metrics")
         except OSError:
             return 0  # it is only starting
-        for line in body.decode().splitlines():
-            if line.startswith(name):
-                return float(line.split()[-1])
-        return 0
+        return sum(float(line.split()[-1]) for line in body.decode().splitlines()
+                   if line.startswith((name + "{", name + " ")))
 
 
 class Sink:
@@ -154,6 +152,21 @@ class PromtailTest(unittest.TestCase):
         lib.wait_until(lambda: promtail.metric("promtail_lost_bytes_total") > 0, what="the loss")
         self.assertEqual(promtail.metric("promtail_lost_bytes_total"),
                          len(lines(0, 10)) - 10)
+
+    def test_counts_what_was_truncated_before_it_was_read(self):
+        self.sink.start()
+        promtail = self.start(wal="limits_config: {readline_rate_enabled: true, "
+                              "readline_rate_drop: false, readline_rate: 100, readline_burst: 10}")
+        promtail.append("a.log", lines(0, 1000))
+        promtail.start()
+        lib.wait_until(lambda: self.sink.distinct() > 20, what="some lines")
+        os.truncate(os.path.join(promtail.folder, "logs", "a.log"), 0)
+        lib.wait_until(lambda: promtail.metric("promtail_lost_bytes_total") > 0, what="the loss")
+        promtail.append("a.log", lines(1000, 1010))
+        lost = promtail.metric("promtail_lost_bytes_total")
+        n_read = next(n for n in range(1000) if len(lines(n, 1000)) <= lost)
+        self.assertEqual(len(lines(n_read, 1000)), lost)
+        self.check_all(n_read + 10)
 
     def read_a_hundred_lines_and_kill(self):
         self.sink.start()

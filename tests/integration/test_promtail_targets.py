@@ -104,6 +104,17 @@ server:
         with self.assertRaises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=5).close()
 
+    def test_the_rest_of_an_encoded_file_that_goes_is_read(self):
+        p = self.prepare("- job_name: j\n  encoding: UTF-16LE\n  static_configs:\n"
+                         "  - labels: {job: j, __path__: '${DIR}/*.log'}\n")
+        path = os.path.join(p.folder, "a.log")
+        with open(path, "w", encoding="utf-16-le") as f:
+            f.write("größer\nthe rest ß")
+        p.start()
+        self.expect('{job="j"}', ["größer"])
+        os.unlink(path)
+        self.expect('{job="j"}', ["größer", "the rest ß"])
+
     def test_syslog_over_a_unix_socket(self):
         p = self.promtail("""\
 - job_name: unix

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "promtail/loss.h"
 #include "promtail/targets/file/generation.h"
 #include "runtime/log.h"
 
@@ -188,6 +189,7 @@ static void give_up(struct tail *t, struct source *s)
 {
     log_warn(COMPONENT, "a file that was being read is gone", LOG_C("path", t->path),
              LOG_I("offset", resume(t, s)));
+    loss_count_file();
     note_begun(t, s);
     s->is_finished = true;
 }
@@ -342,11 +344,12 @@ static bool follow_copy(struct tail *t, struct folder_set *folders)
     if (fd < 0 && !is_gone_for_sure(t, folders))
         return false;
     tail_retire(g);
-    bool is_loss = fd < 0 && g->size > g->offset;
+    bool is_loss = fd < 0 && generation_unread(g) > 0;
     LOG_AT(is_loss ? LOG_WARN : LOG_INFO, COMPONENT, "file was truncated", LOG_C("path", t->path),
            LOG_C("source", g->source->key), LOG_I("offset", g->offset), LOG_I("size", g->size),
            LOG_C("copy", fd >= 0 ? "found" : "none"));
     if (fd < 0) {
+        generation_count_loss(g, LOSS_TRUNCATED);
         note_begun(t, g->source);
         tail_remove_generation(t, g, true);
         return true;
@@ -366,7 +369,9 @@ static bool reopen(struct generation *g, struct folder_set *folders)
         return false;
     if (fd < 0) {
         log_warn(COMPONENT, "a file that was being read is gone", LOG_C("path", g->tail->path),
-                 LOG_I("offset", g->offset));
+                 LOG_I("offset", g->offset), LOG_I("size", g->size));
+        generation_count_loss(g, LOSS_GONE);
+        g->offset = g->size;
         g->is_broken = true;
         return true;
     }

@@ -7,10 +7,10 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "promtail/loss.h"
 #include "runtime/log.h"
 
-#define COMPONENT      "file"
-#define LINE_BYTES_MAX (64u << 20)
+#define COMPONENT "file"
 
 int64_t generation_written_ns(const struct generation *g)
 {
@@ -37,6 +37,7 @@ struct generation *generation_new(struct tail *t, struct source *s, int fd)
     s->is_left = false;
     g->fd = fd;
     g->size_at_end = -1;
+    g->slice_bytes = SLICE_BYTES;
     take_stat(g);
     g->quiet_since_mono_ns = clock_mono_ns();
     buf_init(&g->carry, LINE_BYTES_MAX);
@@ -138,18 +139,36 @@ bool generation_read_as_gzip(struct generation *g)
     return inflate_as(g, "gz");
 }
 
+int64_t generation_unread(const struct generation *g)
+{
+    return g->inflate == NULL ? MAX(g->size - g->offset, (int64_t)0) : 0;
+}
+
+void generation_count_loss(const struct generation *g, str reason)
+{
+    loss_count(STR_EMPTY, reason, (size_t)generation_unread(g));
+}
+
+/* Bytes of the rest that could be read and were put. */
+static size_t put_rest(struct generation *g, size_t want)
+{
+    struct tail *t = g->tail;
+    struct buf *b = tail_pool_buffer(t->env->pool);
+    buf_reset(b);
+    if (g->fd < 0 || g->is_broken || want > LINE_BYTES_MAX || !buf_reserve(b, want))
+        return 0;
+    ssize_t n = pread(g->fd, b->ptr, want, g->offset);
+    if (n <= 0)
+        return 0;
+    b->len = (size_t)n;
+    generation_put(g, generation_decode(g, buf_str(b), g->offset), g->offset, g->offset + n);
+    g->offset += n;
+    return (size_t)n;
+}
+
 void generation_put_rest(struct generation *g)
 {
-    struct buf *b = tail_pool_buffer(g->tail->env->pool);
-    if (g->inflate != NULL || g->fd < 0 || g->is_broken || g->tail->encoding != NULL)
-        return;
-    size_t want = g->size > g->offset ? (size_t)(g->size - g->offset) : 0;
-    buf_reset(b);
-    if (want == 0 || want > LINE_BYTES_MAX || !buf_reserve(b, want))
-        return;
-    ssize_t n = pread(g->fd, b->ptr, want, g->offset);
-    if (n > 0) {
-        b->len = (size_t)n;
-        generation_put(g, buf_str(b), g->offset, g->offset + n);
-    }
+    size_t want = (size_t)generation_unread(g);
+    if (want > 0 && put_rest(g, want) < want)
+        generation_count_loss(g, LOSS_UNREADABLE);
 }

@@ -14,5 +14,9 @@ void generation_replace_fd(struct generation *g, int fd);
 /* Decompression as the job says, or of a .gz copy from plain offset g->offset on. */
 bool generation_decompress(struct generation *g);
 bool generation_read_as_gzip(struct generation *g);
-/* A last line without newline that nobody will end any more. */
+/* A last line without newline that nobody will end any more; counts what cannot be read. */
 void generation_put_rest(struct generation *g);
+/* Bytes between what was read and the end as it was last seen; 0 for compressed files. */
+int64_t generation_unread(const struct generation *g);
+/* Counts them as lost. */
+void generation_count_loss(const struct generation *g, str reason);

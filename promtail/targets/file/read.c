@@ -5,14 +5,14 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "promtail/loss.h"
 #include "promtail/targets/file/tail.h"
 #include "runtime/log.h"
 
-#define COMPONENT      "file"
-#define SLICE_BYTES    (256 * 1024)
-#define GZIP_REST_NS   (60 * NS_PER_S) /* without a write: no more is to come */
-#define GZIP_AGAIN_NS  NS_PER_S
-#define LINE_BYTES_MAX (64u << 20) /* a longer line is cut there */
+#define COMPONENT     "file"
+#define SLICE_MIN     4096            /* while lines are let through one by one */
+#define GZIP_REST_NS  (60 * NS_PER_S) /* without a write: no more is to come */
+#define GZIP_AGAIN_NS NS_PER_S
 
 bool generation_is_held_up(const struct generation *g)
 {
@@ -49,17 +49,18 @@ void generation_put(struct generation *g, str line, int64_t from, int64_t to)
 
 /* --- plain files --- */
 
-/* Puts the whole lines of `bytes`, which stand at g->offset; returns the bytes used. */
-static size_t put_lines(struct generation *g, str bytes)
+/* Puts the whole lines of `bytes`, which stand at g->offset; returns the bytes used.  Stops where
+ * the sink takes no more. */
+static size_t put_lines(struct generation *g, str bytes, bool *ret_is_held_up)
 {
     struct tail *t = g->tail;
     struct arena *a = tail_pool_arena(t->env->pool);
-    const struct pipeline *p = t->env->pipeline;
     int64_t now_ns = clock_now_ns();
     size_t at = 0, n_lines = 0;
-    while (at < bytes.len && p->paused_until_ns == 0) {
+    while (at < bytes.len) {
         const char *nl = memchr(bytes.ptr + at, '\n', bytes.len - at);
-        if (nl == NULL)
+        *ret_is_held_up = nl != NULL && generation_is_held_up(g);
+        if (nl == NULL || *ret_is_held_up)
             break;
         size_t end = (size_t)(nl - bytes.ptr);
         put(g, a, str_sub(bytes, at, end), g->offset + (int64_t)at, g->offset + (int64_t)end + 1,
@@ -71,17 +72,19 @@ static size_t put_lines(struct generation *g, str bytes)
     return at;
 }
 
-static size_t put_encoded_lines(struct generation *g, str bytes)
+static size_t put_encoded_lines(struct generation *g, str bytes, bool *ret_is_held_up)
 {
     struct tail *t = g->tail;
     struct arena *a = tail_pool_arena(t->env->pool);
     struct buf *decoded = tail_pool_decoded(t->env->pool);
     size_t at = 0, n;
     str line;
-    while (t->env->pipeline->paused_until_ns == 0 &&
-           (n = encoding_line(t->encoding, str_from(bytes, at), g->offset + (int64_t)at, &line)) >
-               0) {
+    while ((n = encoding_line(t->encoding, str_from(bytes, at), g->offset + (int64_t)at, &line)) >
+           0) {
         int64_t from = g->offset + (int64_t)at;
+        *ret_is_held_up = generation_is_held_up(g);
+        if (*ret_is_held_up)
+            break;
         buf_reset(decoded);
         encoding_decode(t->encoding, line, from, decoded);
         put(g, a, buf_str(decoded), from, from + (int64_t)n, clock_now_ns());
@@ -104,7 +107,7 @@ static void note_progress(struct generation *g)
 /* Reads until at least one whole line is there, the file's end, or the longest line. */
 static ssize_t read_slice(struct generation *g, struct buf *b)
 {
-    size_t want = SLICE_BYTES;
+    size_t want = g->slice_bytes;
     buf_reset(b);
     for (;;) {
         if (!buf_reserve(b, want - b->len))
@@ -161,14 +164,16 @@ static bool read_plain(struct generation *g)
         g->is_overwritten = true;
         return false;
     }
-    size_t used = t->encoding != NULL ? put_encoded_lines(g, buf_str(b)) : put_lines(g, buf_str(b));
-    if (used == 0 && b->len >= LINE_BYTES_MAX) { /* no end in sight */
+    bool is_held_up = false;
+    size_t used = t->encoding != NULL ? put_encoded_lines(g, buf_str(b), &is_held_up)
+                                      : put_lines(g, buf_str(b), &is_held_up);
+    g->slice_bytes = is_held_up ? SLICE_MIN : MIN(g->slice_bytes * 2, (size_t)SLICE_BYTES);
+    if (used == 0 && !is_held_up && b->len >= LINE_BYTES_MAX) { /* no end in sight */
         generation_put(g, buf_str(b), g->offset, g->offset + (int64_t)b->len);
         used = b->len;
     }
     g->offset += (int64_t)used;
-    bool held_up = t->env->pipeline->paused_until_ns != 0;
-    bool more = used > 0 || held_up;
+    bool more = used > 0 || is_held_up;
     give_back_memory(b);
     g->size = MAX(g->size, g->offset + (n > 0 ? (int64_t)((size_t)n - used) : 0));
     if (used > 0)
@@ -178,7 +183,7 @@ static bool read_plain(struct generation *g)
 
 /* --- compressed files --- */
 
-static str decoded_line(struct generation *g, str line, int64_t offset)
+str generation_decode(struct generation *g, str line, int64_t offset)
 {
     struct tail *t = g->tail;
     if (t->encoding == NULL)
@@ -191,12 +196,12 @@ static str decoded_line(struct generation *g, str line, int64_t offset)
 
 /* Lines are counted, positions are their numbers, carriage returns go, and the last line needs no
  * newline: all as Promtail does. */
-static void put_numbered(struct generation *g, str line, bool is_copy)
+static void put_numbered(struct generation *g, str line, size_t end_bytes, bool is_copy)
 {
     int64_t number = g->source->read_to;
     if (is_copy) { /* a .gz of a rotated plain file: positions are bytes of the plain text */
-        int64_t to = g->offset + (int64_t)line.len + 1;
-        generation_put(g, decoded_line(g, line, g->offset), g->offset, to);
+        int64_t to = g->offset + (int64_t)(line.len + end_bytes);
+        generation_put(g, generation_decode(g, line, g->offset), g->offset, to);
         g->offset = to;
         return;
     }
@@ -205,12 +210,18 @@ static void put_numbered(struct generation *g, str line, bool is_copy)
     g->offset++;
     if (g->offset <= number)
         return; /* read before the restart */
-    generation_put(g, decoded_line(g, line, g->offset - 1), g->offset - 1, g->offset);
+    generation_put(g, generation_decode(g, line, g->offset - 1), g->offset - 1, g->offset);
 }
 
 static bool is_gzip_copy(const struct generation *g)
 {
     return !g->tail->env->job->decompression.enabled && g->inflate != NULL;
+}
+
+static void put_carry(struct generation *g, size_t end_bytes, bool is_copy)
+{
+    put_numbered(g, buf_str(&g->carry), end_bytes, is_copy);
+    buf_reset(&g->carry);
 }
 
 static void put_decompressed(struct generation *g, str bytes, bool is_copy)
@@ -223,16 +234,18 @@ static void put_decompressed(struct generation *g, str bytes, bool is_copy)
             continue;
         }
         size_t nl = str_find_char(bytes, '\n');
+        size_t len = MIN(nl, bytes.len); /* of this line, as far as it is there */
+        if (g->carry.len > 0 && g->carry.len + len > LINE_BYTES_MAX)
+            put_carry(g, 0, is_copy);
         if (nl == STR_NPOS) {
             buf_append_str(&g->carry, bytes);
             return;
         }
         if (g->carry.len > 0) {
             buf_append_str(&g->carry, str_sub(bytes, 0, nl));
-            put_numbered(g, buf_str(&g->carry), is_copy);
-            buf_reset(&g->carry);
+            put_carry(g, 1, is_copy);
         } else {
-            put_numbered(g, str_sub(bytes, 0, nl), is_copy);
+            put_numbered(g, str_sub(bytes, 0, nl), 1, is_copy);
         }
         bytes = str_from(bytes, nl + 1);
     }
@@ -262,14 +275,13 @@ bool generation_read_compressed(struct generation *g)
     g->again_mono_ns = 0;
     if (rc != 0) {
         log_error(COMPONENT, "error decompressing", LOG_C("path", t->path), LOG_ERR(rc));
+        loss_count(STR_EMPTY, LOSS_UNREADABLE, g->carry.len); /* and what nobody can know */
         g->is_broken = true;
         return false;
     }
     put_decompressed(g, buf_str(b), is_copy);
-    if (n == 0 && g->carry.len > 0) {
-        put_numbered(g, buf_str(&g->carry), is_copy);
-        buf_reset(&g->carry);
-    }
+    if (n == 0 && g->carry.len > 0)
+        put_carry(g, 0, is_copy);
     note_progress(g);
     return n > 0;
 }

@@ -12,6 +12,9 @@
 #include "promtail/targets/file/inflate.h"
 #include "promtail/targets/file/pool.h"
 
+#define SLICE_BYTES    (256u * 1024)
+#define LINE_BYTES_MAX (64u << 20) /* a longer line is cut there */
+
 struct tail;
 
 struct generation {
@@ -22,6 +25,7 @@ struct generation {
     int64_t offset;          /* of the next line; compressed: its number */
     int64_t size;            /* when last looked at */
     int64_t size_at_end;     /* when it was read to the end: a part of a line may be left */
+    size_t slice_bytes;      /* of the next read */
     long mtime_nsec;
     bool is_current;         /* stands under the path */
     bool at_end;             /* nothing more to read when last looked */
@@ -134,3 +138,5 @@ void tail_drop_next(struct tail *t);
 bool generation_open_fd(struct generation *g);
 bool generation_read_compressed(struct generation *g);
 void generation_put(struct generation *g, str line, int64_t from, int64_t to);
+/* The line as UTF-8; valid until the next one. */
+str generation_decode(struct generation *g, str line, int64_t offset);
