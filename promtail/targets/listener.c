@@ -1,5 +1,6 @@
 #include "promtail/targets/listener.h"
 
+#include <netdb.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -289,11 +290,17 @@ static void on_name(uv_getnameinfo_t *req, int status, const char *host, const c
 {
     (void)service;
     struct connection *c = CONTAINER_OF(req, struct connection, lookup);
+    char name[NI_MAXHOST + 1];
     c->is_looking_up = false;
-    if (c->is_closing)
+    if (c->is_closing) {
         free_connection_if_done(c);
-    else
-        begin(c, status == 0 ? host : "");
+        return;
+    }
+    str s = status == 0 ? str_c(host) : STR_EMPTY;
+    /* As Go gives it: a name of several parts ends with the dot of the root. */
+    bool is_whole = str_find_char(s, '.') == STR_NPOS || str_has_suffix(s, STR("."));
+    snprintf(name, sizeof name, "%.*s%s", STR_ARG(s), is_whole ? "" : ".");
+    begin(c, name);
 }
 
 /* --- accepting --- */

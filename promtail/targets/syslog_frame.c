@@ -59,13 +59,17 @@ static int feed_counted(struct syslog_frame *f, struct error *err)
     int rc = 0;
     while (at < f->pending.len) {
         str rest = str_from(buf_str(&f->pending), at);
+        /* Some senders end counted messages with a newline all the same. */
+        size_t newline = f->is_between && rest.ptr[0] == '\n' ? 1 : 0;
         size_t head = 0;
         uint64_t length = 0;
+        rest = str_from(rest, newline);
         rc = counted_head(f, rest, &head, &length, err);
         if (rc != 0 || head == 0 || rest.len < head + length)
             break;
         f->message(f->arg, str_sub(rest, head, head + length));
-        at += head + length;
+        f->is_between = true;
+        at += newline + head + length;
     }
     take(f, at);
     return rc;

@@ -1,9 +1,9 @@
 /* promtail/targets/syslog_frame.h - cuts the bytes of a connection into syslog messages.
  *
- * The first byte tells the framing.  A digit: counted ("<length> <message>"), where one bad count
- * ends the connection.  '<': a message ends where a newline is followed by '<', where nothing
- * follows a newline for a while, or at the end of the connection; lines that do not begin with '<'
- * belong to the message before.  One owner. */
+ * The first byte tells the framing.  A digit: counted ("<length> <message>", and maybe a newline),
+ * where one bad count ends the connection.  '<': a message ends where a newline is followed by '<',
+ * where nothing follows a newline for a while, or at the end of the connection; lines that do not
+ * begin with '<' belong to the message before.  One owner. */
 #pragma once
 #include "base/buf.h"
 #include "base/status.h"
@@ -12,7 +12,8 @@ struct syslog_frame {
     struct buf pending;
     size_t scanned; /* bytes of pending known to hold no end */
     size_t counted_bytes_max;
-    char kind; /* 0: not known yet, '<' or '0' */
+    char kind;       /* 0: not known yet, '<' or '0' */
+    bool is_between; /* counted: a message came before what is pending */
     void (*message)(void *arg, str message);
     void *arg;
 };

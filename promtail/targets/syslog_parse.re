@@ -1,6 +1,7 @@
 /* promtail/targets/syslog_parse.re - the grammars of syslog messages (re2c). */
 #include "promtail/targets/syslog_parse.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/civil.h"
@@ -86,6 +87,17 @@ static const char *header(const char *at, const char *limit, struct syslog_messa
         $ { return NULL; }
     */
     /* clang-format on */
+}
+
+/* A time that is only too far away for nanoseconds; the message is good for that. */
+static bool is_time_of_any_year(str time)
+{
+    char near[64];
+    int64_t ns;
+    int year = number(time.ptr, time.ptr + 4) % 400; /* the calendar comes again after so many */
+    int n = snprintf(near, sizeof near, "%04d%.*s", year + (year > 262 ? 1600 : 2000),
+                     (int)time.len - 4, time.ptr + 4);
+    return rfc3339_parse(str_make(near, (size_t)n), &ns);
 }
 
 /* The value without the backslashes before " ] and \. */
@@ -187,9 +199,9 @@ int syslog_parse_5424(str message, struct arena *a, struct syslog_message *ret, 
     const char *at = header(message.ptr, limit, ret);
     if (at == NULL)
         return error_set(err, E_PARSE, "malformed syslog header");
-    if (ret->time.ptr != NULL && !rfc3339_parse(ret->time, &ret->ts_ns))
+    ret->has_time = ret->time.ptr != NULL && rfc3339_parse(ret->time, &ret->ts_ns);
+    if (ret->time.ptr != NULL && !ret->has_time && !is_time_of_any_year(ret->time))
         return error_set(err, E_PARSE, "time out of range");
-    ret->has_time = ret->time.ptr != NULL;
     at = structured_data(at, limit, a, ret);
     if (at == NULL || (at < limit && *at != ' '))
         return error_set(err, E_PARSE, "malformed structured data");
@@ -226,8 +238,8 @@ static bool stamp(const char *s, int64_t now_ns, int64_t *ret_ns)
     return true;
 }
 
-/* <pri>Mmm dd hh:mm:ss and the blanks behind; NULL if it does not fit. */
-static const char *header_3164(const char *at, const char *limit, int64_t now_ns,
+/* <pri>Mmm dd hh:mm:ss; NULL if it does not fit. */
+static const char *header_3164(const char *at, const char *limit, const char **ret_stamp,
                                struct syslog_message *m)
 {
     const char *marker;
@@ -235,10 +247,10 @@ static const char *header_3164(const char *at, const char *limit, int64_t now_ns
     /* clang-format off */
     /*!stags:re2c:header_3164 format = "const char *@@;"; */
     /*!re2c:header_3164
-        "<" @p1 prival @p2 ">" " "* @t1 month " " mday " " clock " "+ {
+        "<" @p1 prival @p2 ">" " "* @t1 month " " mday " " clock {
             m->priority = number(p1, p2);
-            m->has_time = stamp(t1, now_ns, &m->ts_ns);
-            return m->has_time ? at : NULL;
+            *ret_stamp = t1;
+            return at;
         }
         * { return NULL; }
         $ { return NULL; }
@@ -246,53 +258,84 @@ static const char *header_3164(const char *at, const char *limit, int64_t now_ns
     /* clang-format on */
 }
 
-/* "tag[pid]: " in front of the text; false, and nothing set, if there is none. */
-static bool tag_3164(str *rest, struct syslog_message *m)
+/* "host tag[pid]: text", where host and tag may be missing.  Promtail's parser follows all readings
+ * side by side, with one mark for where a part begins, and what a reading has found stays if it
+ * fails later: "box http://x is down" has the tag "http" and its whole text. */
+enum {
+    GAP = 1, /* before the first word */
+    HOST = 2,
+    HOST_GAP = 4,
+    TAG = 8,
+    PID = 16,
+    PID_END = 32,
+    COLON = 64,
+    TEXT_GAP = 128, /* behind the blank after the colon */
+    TEXT = 256,
+    END = 512,                          /* behind a newline */
+    STRICT = GAP | HOST | HOST_GAP | PID /* what does not fit here is an error */
+};
+
+struct readings {
+    unsigned states;        /* of all readings that are left */
+    const char *mark;       /* where the part begins that is found next */
+    const char *word;       /* where host or tag begin */
+    struct syslog_message *m;
+};
+
+/* A character that begins a host, a tag or the text. */
+static unsigned begin_part(struct readings *r, const char *at, bool is_graph)
 {
-    const char *at = rest->ptr, *limit = rest->ptr + rest->len, *marker;
-    const char *a1, *a2, *i1, *i2;
-    /* clang-format off */
-    /*!stags:re2c:tag format = "const char *@@;"; */
-    /*!re2c:tag
-        @a1 ([ -~] \ [ :[])+ @a2 ("[" @i1 ([ -~] \ [ [\]])* @i2 "]")? ": " {
-            if (at == limit || a2 - a1 > TAG_MAX)
-                return false;
-            m->app_name = str_make(a1, (size_t)(a2 - a1));
-            if (i1 != NULL && i2 > i1)
-                m->proc_id = str_make(i1, (size_t)(i2 - i1));
-            *rest = str_make(at, (size_t)(limit - at));
-            return true;
-        }
-        * { return false; }
-        $ { return false; }
-    */
-    /* clang-format on */
+    unsigned next = TEXT;
+    r->mark = at;
+    if ((r->states & (GAP | HOST_GAP)) == 0)
+        return next;
+    r->word = at;
+    if (*at == ' ')
+        return next | (r->states & (GAP | HOST_GAP));
+    if (is_graph && *at != ':' && *at != '[')
+        next |= TAG;
+    if (is_graph && *at != ':' && (r->states & GAP) != 0)
+        next |= HOST;
+    return next;
 }
 
-/* The first word is the host unless it holds a colon (then it is the tag) or stands alone. */
-static void hostname_3164(str *rest, struct syslog_message *m)
+/* Takes one character; the states after it, 0 if it fits none. */
+static unsigned take_3164(struct readings *r, const char *at)
 {
-    size_t end = str_find_char(*rest, ' ');
-    if (end == STR_NPOS || end == 0 || end > HOSTNAME_MAX)
-        return;
-    str word = str_sub(*rest, 0, end);
-    for (size_t i = 0; i < word.len; i++)
-        if (word.ptr[i] <= ' ' || word.ptr[i] > '~' || word.ptr[i] == ':')
-            return;
-    while (end < rest->len && rest->ptr[end] == ' ')
-        end++;
-    if (end == rest->len)
-        return;
-    m->hostname = word;
-    *rest = str_from(*rest, end);
-}
-
-static bool is_visible(str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.ptr[i] < ' ' || s.ptr[i] == 0x7f)
-            return false;
-    return s.len > 0;
+    unsigned char c = (unsigned char)*at;
+    unsigned s = r->states, next = 0;
+    bool is_visible = c >= ' ' && c != 0x7f, is_graph = c > ' ' && c < 0x7f;
+    if ((s & HOST) != 0 && c == ' ') {
+        r->m->hostname = field(r->mark, at);
+        next |= HOST_GAP;
+    } else if ((s & HOST) != 0 && is_graph && c != ':' && at - r->word < HOSTNAME_MAX)
+        next |= HOST;
+    if ((s & TAG) != 0 && (c == '[' || c == ':')) {
+        r->m->app_name = field(r->mark, at);
+        next |= c == '[' ? PID : COLON;
+    } else if ((s & TAG) != 0 && is_graph && at - r->word < TAG_MAX)
+        next |= TAG;
+    if ((s & PID) != 0 && c == ']') {
+        r->m->proc_id = field(r->mark, at);
+        next |= PID_END;
+    } else if ((s & PID) != 0 && is_graph && c != '[') {
+        if (at[-1] == '[')
+            r->mark = at;
+        next |= PID;
+    }
+    if ((s & PID_END) != 0 && c == ':')
+        next |= COLON;
+    if ((s & COLON) != 0 && c == ' ')
+        next |= TEXT_GAP;
+    if ((s & TEXT) != 0 && is_visible)
+        next |= TEXT;
+    if ((s & TEXT) != 0 && c == '\n') {
+        r->m->text = str_make(r->mark, (size_t)(at - r->mark));
+        next |= END;
+    }
+    if ((s & (GAP | HOST_GAP | TEXT_GAP)) != 0 && is_visible)
+        next |= begin_part(r, at, is_graph);
+    return next;
 }
 
 int syslog_parse_3164(str message, int64_t now_ns, struct arena *a, struct syslog_message *ret,
@@ -300,20 +343,29 @@ int syslog_parse_3164(str message, int64_t now_ns, struct arena *a, struct syslo
 {
     message = arena_str(a, message);
     *ret = (struct syslog_message){0};
-    const char *limit = message.ptr + message.len;
-    const char *at = header_3164(message.ptr, limit, now_ns, ret);
+    const char *limit = message.ptr + message.len, *time = NULL;
+    const char *at = header_3164(message.ptr, limit, &time, ret);
     if (at == NULL)
         return error_set(err, E_PARSE, "malformed syslog header");
-    str rest = str_make(at, (size_t)(limit - at));
-    if (str_has_suffix(rest, STR("\n")))
-        rest.len--;
-    if (!is_visible(rest))
-        return error_set(err, E_PARSE, "control characters in the message");
-    /* The lexer looks for a NUL at the end. */
-    rest = arena_str(a, rest);
-    hostname_3164(&rest, ret);
-    tag_3164(&rest, ret);
-    ret->text = rest;
+    if (at == limit || *at != ' ')
+        return 0; /* a message without text */
+    ret->has_time = stamp(time, now_ns, &ret->ts_ns);
+    if (!ret->has_time)
+        return error_set(err, E_PARSE, "time out of range");
+    struct readings r = {.states = GAP, .m = ret};
+    for (at++; at < limit; at++) {
+        unsigned next = take_3164(&r, at);
+        if (next == 0 && (r.states & STRICT) != 0)
+            return error_set(err, E_PARSE, "malformed syslog message at %zu",
+                             (size_t)(at - message.ptr));
+        if (next == 0)
+            return 0; /* the rest is let go; without a newline before there is no text */
+        r.states = next;
+    }
+    if (r.states == GAP)
+        return error_set(err, E_PARSE, "expecting a syslog message");
+    if ((r.states & TEXT) != 0)
+        ret->text = str_make(r.mark, (size_t)(limit - r.mark));
     return 0;
 }
 

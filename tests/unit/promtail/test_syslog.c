@@ -51,6 +51,13 @@ Test(promtail_syslog, counted_messages_are_cut_by_their_length)
     expect("3 <a>", false, "[<a>]");
 }
 
+Test(promtail_syslog, counted_messages_may_be_followed_by_a_newline)
+{
+    expect("3 <a>\n4 <b\n>\n3 <c>", false, "[<a>][<b\n>][<c>]");
+    expect("3 <a>\n", false, "[<a>]!"); /* then another is expected */
+    expect("3 <a>\n\n3 <b>", false, "[<a>]!");
+}
+
 Test(promtail_syslog, a_bad_count_ends_the_connection)
 {
     expect("3 <a>x", false, "[<a>]!");
@@ -198,6 +205,41 @@ Test(promtail_syslog, reads_rfc3164_with_and_without_host_and_tag)
     check_3164("<34>Oct  1 22:14:15 su[1]: one", "", "su", "1", "one");
     check_3164("<34>Oct 11 22:14:15 box plain text here", "box", "", "", "plain text here");
     check_3164("<34>Oct 11 22:14:15 word\n", "", "", "", "word");
+}
+
+Test(promtail_syslog, what_a_reading_of_rfc3164_found_stays_if_it_fails)
+{
+    check_3164("<34>Oct 11 22:14:15 box http://x is down", "box", "http", "", "http://x is down");
+    check_3164("<34>Oct 11 22:14:15 http://x is down", "", "http", "", "http://x is down");
+    check_3164("<34>Oct 11 22:14:15 box su[12] one", "box", "su", "12", "12] one");
+    check_3164("<34>Oct 11 22:14:15 box su[]: one", "box", "su", "su[", "one");
+    check_3164("<34>Oct 11 22:14:15 box ", "box", "", "", "box ");
+    check_3164("<34>Oct 11 22:14:15   box   su:  one ", "box", "su", "", " one ");
+    check_3164("<34>Oct 11 22:14:15 - -: one", "", "", "", "one");
+    check_3164("<34>Oct 11 22:14:15 box su: one\ntwo", "box", "su", "", "one");
+    check_3164("<34>Oct 11 22:14:15 box \xe2\x82\xac one", "box", "", "", "\xe2\x82\xac one");
+}
+
+Test(promtail_syslog, rfc3164_has_no_text_where_a_control_character_is_in_it)
+{
+    check_3164("<34>Oct 11 22:14:15 box su: o\tne", "box", "su", "", "");
+    check_3164("<34>Oct 11 22:14:15 box su: one\r\n", "box", "su", "", "");
+    check_3164("<34>Oct 11 22:14:15.123 box su: one", "", "", "", "");
+    check_3164("<34>Oct 11 22:14:15", "", "", "", "");
+}
+
+Test(promtail_syslog, a_time_too_far_away_does_not_lose_the_message)
+{
+    struct arena a;
+    struct syslog_message m;
+    arena_init(&a, SIZE_MAX);
+    cr_assert_eq(parse("<13>1 0000-02-29T00:00:00Z h a - - - x", &a, &m), 0);
+    cr_assert(!m.has_time);
+    cr_assert(str_eq_c(m.text, "x"));
+    cr_assert_eq(parse("<13>1 9999-12-31T23:59:59.999999+23:59 h a - - - x", &a, &m), 0);
+    cr_assert(!m.has_time);
+    cr_assert_neq(parse("<13>1 9999-02-29T00:00:00Z h a - - - x", &a, &m), 0);
+    arena_deinit(&a);
 }
 
 Test(promtail_syslog, the_year_of_rfc3164_is_the_last_that_fits)
