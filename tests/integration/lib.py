@@ -207,3 +207,9 @@ def logectl(loge, *arguments, stdin=None, status=0):
                           timeout=60 * PATIENCE, check=False)
     assert done.returncode == status, f"logectl {arguments}: {done.returncode}\n{done.stderr}"
     return done.stdout
+
+
+def kubernetes_config(manifest):
+    """promtail.yaml in the ConfigMap of docs/examples/promtail-kubernetes.yaml."""
+    block = manifest[manifest.index("  promtail.yaml: |\n"):].split("\n---\n")[0]
+    return "".join(line[4:] + "\n" for line in block.splitlines()[1:])

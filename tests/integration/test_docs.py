@@ -4,9 +4,10 @@ import glob
 import os
 import re
 import subprocess
+import tempfile
 import unittest
 
-from lib import BIN, ROOT
+from lib import BIN, ROOT, kubernetes_config
 
 DOC = os.path.join(ROOT, "docs", "configuration.md")
 
@@ -31,6 +32,16 @@ class Documents(unittest.TestCase):
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                   timeout=30, check=False)
             self.assertEqual(done.returncode, 0, f"{file}: {done.stdout}")
+
+    def test_the_configuration_of_the_sample_daemon_set_is_valid(self):
+        text = kubernetes_config(read("docs", "examples", "promtail-kubernetes.yaml"))
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
+            f.write(text)
+            f.flush()
+            done = subprocess.run([os.path.join(BIN, "promtail"), "-config.file=" + f.name, "-check-syntax"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30,
+                                  check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
 
     def test_links_between_documents_lead_somewhere(self):
         documents = ["README.md", "bench/README.md"] + [

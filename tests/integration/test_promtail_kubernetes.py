@@ -13,6 +13,7 @@ import time
 import unittest
 
 import lib
+import peers
 from kube import KubeApiserver, Tap, Wire
 
 META = "__meta_kubernetes_"
@@ -663,6 +664,50 @@ CHART = """\
   - {source_labels: [__meta_kubernetes_pod_uid, __meta_kubernetes_pod_container_name], separator: /, replacement: '${DIR}/pods/*$1/*.log', target_label: __path__}
   - {source_labels: [__meta_kubernetes_pod_annotationpresent_kubernetes_io_config_hash, __meta_kubernetes_pod_annotation_kubernetes_io_config_hash, __meta_kubernetes_pod_container_name], separator: /, regex: 'true/(.*)', replacement: '${DIR}/pods/*$1/*.log', target_label: __path__}
 """
+
+
+class Example(Kubernetes):
+    """docs/examples/promtail-kubernetes.yaml."""
+    manifest = os.path.join(lib.ROOT, "docs", "examples", "promtail-kubernetes.yaml")
+
+    def test_the_api_server_takes_it_and_what_it_grants_is_enough(self):
+        peers.needs("kubectl")
+        path = os.path.join(API.folder, "admin")
+        API.kubeconfig(path, "{token: admin-token}")
+        subprocess.run(["kubectl", "--kubeconfig", path, "apply", "--validate=strict", "-f", self.manifest],
+                       check=True, capture_output=True, timeout=60 * lib.PATIENCE)
+        self.addCleanup(API.delete, "v1", "namespaces", None, "promtail")
+        with open(self.manifest, encoding="utf-8") as f:
+            config = lib.kubernetes_config(f.read())
+        for old, new in (("9080", "${PORT}"), ("/run/promtail", "${DIR}"), ("/var/log/pods", "${DIR}/pods"),
+                         ("- role: pod", "- {role: pod, kubeconfig_file: '${DIR}/kubeconfig'}"),
+                         ("http://loge.loge.svc:3100/loki/api/v1/push", "${PUSH_URL}")):
+            self.assertIn(old, config)
+            config = config.replace(old, new)
+        loge = lib.Loge().start()
+        self.addCleanup(loge.__exit__, None, None, None)
+        p = Promtail(config, loge.url + "/loki/api/v1/push")
+        API.kubeconfig(p.folder + "/kubeconfig", f"{{token: {API.account_token('promtail', 'promtail')}}}")
+        p.start()
+        self.addCleanup(p.__exit__, None, None, None)
+        web = self.make(pod("web-0", "10.1.0.1", labels={"app": "web"}))
+        self.make(pod("proxy", "10.1.0.2", annotations={"kubernetes.io/config.hash": "f00d"}))
+        for name, uid in (("web-0", web["metadata"]["uid"]), ("proxy", "f00d")):
+            folder = f"{p.folder}/pods/{self.ns}_{name}_{uid}/c"
+            os.makedirs(folder)
+            with open(folder + "/0.log", "w", encoding="utf-8") as f:
+                f.write(time.strftime("%Y-%m-%dT%H:%M:%S.5Z stdout F hello\n", time.gmtime()))
+
+        def found():
+            now = time.time_ns()
+            data = loge.query_range('{container="c"}', now - 3600 * 10**9, now + 60 * 10**9)
+            return sorted((s["stream"]["job"], s["stream"]["pod"], s["stream"]["node_name"])
+                          for s in data["result"])
+        want = [(f"{self.ns}/proxy", "proxy", "node-a"), (f"{self.ns}/web", "web-0", "node-a")]
+        try:
+            lib.wait_until(lambda: found() == want, 10)
+        except AssertionError:
+            self.assertEqual(found(), want, p.tail())
 
 
 class EndToEnd(Kubernetes):
