@@ -43,6 +43,22 @@ class ReloadTest(unittest.TestCase):
         self.sink.start()
         self.check_all(10)
 
+    def test_a_stop_during_a_reload_ends_it_and_nothing_is_lost(self):
+        promtail = self.start()
+        promtail.append("a.log", lines(0, 10))  # nobody takes them: the stop takes a while
+        promtail.start()
+        lib.wait_until(lambda: promtail.metric("promtail_batch_retries_total") > 0, what="a try")
+        self.label("b")
+        promtail.process.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        self.assertTrue(promtail.is_running())
+        promtail.process.send_signal(signal.SIGTERM)
+        self.assertEqual(promtail.process.wait(20 * lib.PATIENCE), 0)
+        self.assertNotIn("config reloaded", promtail.tail(100_000))
+        self.sink.start()
+        promtail.start()
+        self.check_all(10)
+
     def write_and_rotate_with_nobody_there(self):
         promtail = self.start()
         promtail.append("a.log", lines(0, 100))
