@@ -55,26 +55,42 @@ static void refuse(struct http_request *r, const char *text)
     http_reply(r, 400, TEXT, str_c(line));
 }
 
-static bool is_json(const struct http_request *r)
+static bool is_json(str type)
 {
-    str type = http_header(r, "Content-Type");
-    str name = type.ptr != NULL ? str_split(&type, ';') : STR_EMPTY;
-    return str_eq_nocase(str_trim(name), STR("application/json"));
+    return str_eq_nocase(str_trim(str_split(&type, ';')), STR("application/json"));
 }
 
-static int decode(struct http_request *r, struct buf *body, struct arena *a,
-                  struct push_request *ret, struct error *err)
+/* *ret: the body without its Content-Encoding, in `plain` if it had one; snappy stays. */
+static int inflate(struct http_request *r, struct buf *plain, str *ret, struct error *err)
 {
     str encoding = http_header(r, "Content-Encoding");
-    int rc;
-    if (is_json(r)) {
-        rc = http_decode_body(http_body(r), encoding.ptr != NULL ? encoding : STR_EMPTY, body);
-        if (rc != 0)
-            return error_set(err, rc, "Content-Encoding \"%.*s\": %s", STR_ARG(encoding),
-                             status_text(rc));
-        return push_json_read(buf_str(body), a, ret, err);
-    }
-    rc = snappy_decode(http_body(r), body);
+    *ret = http_body(r);
+    if (encoding.len == 0 || str_eq(encoding, STR("snappy")))
+        return 0;
+    if (!str_eq(encoding, STR("gzip")) && !str_eq(encoding, STR("deflate")))
+        return error_set(err, E_INVALID, "Content-Encoding \"%.*s\" not supported",
+                         STR_ARG(encoding));
+    int rc = http_decode_body(*ret, encoding, plain);
+    if (rc != 0)
+        return error_set(err, rc, "Content-Encoding \"%.*s\": %s", STR_ARG(encoding),
+                         status_text(rc));
+    *ret = buf_str(plain);
+    return 0;
+}
+
+/* `inflated` and `body` keep what *ret points into. */
+static int decode(struct http_request *r, struct buf *inflated, struct buf *body, struct arena *a,
+                  struct push_request *ret, struct error *err)
+{
+    str bytes, type = str_trim(http_header(r, "Content-Type"));
+    int rc = inflate(r, inflated, &bytes, err);
+    if (rc != 0)
+        return rc;
+    if (type.len == 0)
+        return error_set(err, E_INVALID, "mime: no media type");
+    if (is_json(type))
+        return push_json_read(bytes, a, ret, err);
+    rc = snappy_decode(bytes, body);
     if (rc != 0)
         return error_set(err, rc, "snappy: %s", rc == E_PARSE ? "corrupt input" : status_text(rc));
     return push_proto_read(buf_str(body), a, ret, err);
@@ -113,7 +129,8 @@ static void put_entry(struct push_target *t, const struct label_list *labels, co
     record_sink_put(&t->base.pipeline->sink, &r);
 }
 
-/* False: a rule drops the stream, and with it, as in Promtail, what comes after it. */
+/* False: a rule drops the stream or leaves no label of it, and with it goes, as in Promtail, what
+ * comes after it. */
 static bool put_stream(struct push_target *t, const struct push_request_stream *s)
 {
     struct label_list labels = {0};
@@ -135,10 +152,11 @@ static void take_push(void *arg, struct http_request *r)
     struct push_target *t = arg;
     struct push_request req = {0};
     struct error err = {0};
-    struct buf body;
+    struct buf inflated, body;
+    buf_init(&inflated, DECODED_BYTES_MAX);
     buf_init(&body, DECODED_BYTES_MAX);
     arena_reset(&t->arena);
-    int rc = decode(r, &body, &t->arena, &req, &err);
+    int rc = decode(r, &inflated, &body, &t->arena, &req, &err);
     if (rc == 0)
         rc = parse_labels(&req, &t->arena, &err);
     if (rc != 0)
@@ -148,6 +166,7 @@ static void take_push(void *arg, struct http_request *r)
             ;
         http_reply(r, 204, TEXT, STR(""));
     }
+    buf_deinit(&inflated);
     buf_deinit(&body);
 }
 

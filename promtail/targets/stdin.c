@@ -11,6 +11,7 @@
 #include "runtime/loop.h"
 
 #define READ_BYTES     (64 * 1024)
+#define HOST_BYTES     256
 #define LINE_BYTES_MAX (64u << 20)
 #define RETRY_MS       10 /* a plain file cannot be polled; and when the clients are full */
 
@@ -115,12 +116,29 @@ static void on_timer(void *arg)
     read_some(arg);
 }
 
-/* The labels as they stand: a __path__ too (Promtail's way). */
+/* Without any job. */
+static void take_default_labels(struct stdin_target *t)
+{
+    char host[HOST_BYTES] = "";
+    label_list_set(&t->labels, &t->labels_arena, STR("job"), STR("stdin"));
+    if (gethostname(host, sizeof host - 1) == 0)
+        label_list_set(&t->labels, &t->labels_arena, STR("hostname"),
+                       arena_str(&t->labels_arena, str_c(host)));
+}
+
+/* The labels of all static groups as they stand, the last of a name: a __path__ too (Promtail's
+ * way). */
 static void take_labels(struct stdin_target *t)
 {
     const struct scrape_config *job = t->base.job;
-    if (job->n_static_configs > 0)
-        label_list_copy(&t->labels, &t->labels_arena, &job->static_configs[0].labels);
+    if (t->env->config->n_scrapes == 0)
+        take_default_labels(t);
+    for (size_t i = 0; i < job->n_static_configs; i++) {
+        const struct label_list *group = &job->static_configs[i].labels;
+        for (size_t j = 0; j < group->n; j++)
+            label_list_set(&t->labels, &t->labels_arena, group->items[j].name,
+                           group->items[j].value);
+    }
     label_list_sort(&t->labels);
 }
 

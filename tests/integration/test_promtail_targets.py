@@ -80,6 +80,35 @@ server:
         self.assertEqual(ask(push, "/promtail/api/v1/raw", b"one\ntwo\n")[0], 204)
         self.expect('{job="push"}', ["one", "two"])
 
+    def test_a_push_is_read_as_its_headers_say(self):
+        port = lib.free_port()
+        self.promtail(f"""\
+- job_name: push
+  loki_push_api:
+    server: {{http_listen_address: 127.0.0.1, http_listen_port: {port}}}
+    labels: {{job: push, gone: ''}}
+  relabel_configs:
+  - {{source_labels: [all], regex: gone, target_label: job, replacement: ''}}
+  - {{source_labels: [all], regex: gone, target_label: all, replacement: ''}}
+""")
+        self.connect(port).close()
+
+        def push(headers, *streams, encode=bytes):
+            body = json.dumps({"streams": [{"stream": labels, "values": [["1", line]]}
+                                           for labels, line in streams]}).encode()
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("POST", "/loki/api/v1/push", encode(body), headers)
+            return connection.getresponse().status
+        kind = {"Content-Type": "application/json; charset=utf-8"}
+        self.assertEqual(push({}, ({"a": "b"}, "no type")), 400)
+        self.assertEqual(push(kind | {"Content-Encoding": "br"}, ({"a": "b"}, "encoding")), 400)
+        self.assertEqual(push(kind | {"Content-Encoding": "gzip"}, ({"gone": "b"}, "zipped"),
+                              encode=gzip.compress), 204)
+        self.assertEqual(push(kind, ({"all": "gone"}, "no labels"), ({"a": "b"}, "behind it")), 204)
+        self.assertEqual(push(kind, ({"a": "b"}, "last")), 204)
+        self.expect('{job="push"}', ["zipped", "last"])
+        self.expect('{job="push", gone!=""}', [])
+
     def test_file_discovery_wants_json_that_is_json_and_a_job_has_one_target(self):
         """Numbers and trailing words make a .json file useless; the YAML beside it counts."""
         port = lib.free_port()
