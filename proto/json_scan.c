@@ -4,6 +4,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "base/gofmt.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -226,6 +227,15 @@ static const char *digits(const char *p, const char *end)
     return p;
 }
 
+/* Beyond a float64: 1e400, or a number of more than 300 digits. */
+static bool is_too_big(str number)
+{
+    double v;
+    bool is_suspect = number.len > 300 || memchr(number.ptr, 'e', number.len) != NULL ||
+                      memchr(number.ptr, 'E', number.len) != NULL;
+    return is_suspect && goparse_float(number, &v) != 0;
+}
+
 bool json_read_number(struct json_scan *j, str *ret)
 {
     if (j->bad)
@@ -252,6 +262,8 @@ bool json_read_number(struct json_scan *j, str *ret)
             return fail(j);
     }
     *ret = str_make(j->at, (size_t)(p - j->at));
+    if (j->is_jsoniter && is_too_big(*ret))
+        return fail(j);
     j->at = p;
     return true;
 }

@@ -41,7 +41,7 @@ struct json_scan {
     bool first;  /* just behind a { or [ */
     bool is_lax; /* set it for log lines: strings may hold control characters and any escape */
     /* Set it to read as json-iterator does: behind an escape a string may hold control characters,
-     * and a NUL behind the document ends the text. */
+     * numbers beyond a float64 are errors, and a NUL behind the document ends the text. */
     bool is_jsoniter;
     unsigned depth;
     uint64_t is_array[JSON_DEPTH_MAX / 64]; /* kind of each open container */

@@ -46,7 +46,9 @@ static size_t plain_run(const char *s, size_t n, bool html)
     return i;
 }
 
-static void append_escape(struct buf *out, unsigned char c)
+enum { ESCAPE_HTML = 1, SHORT_B_F = 2 };
+
+static void append_escape(struct buf *out, unsigned char c, unsigned flags)
 {
     static const char hex[] = "0123456789abcdef";
     char short_form = c == '"'    ? '"'
@@ -55,6 +57,8 @@ static void append_escape(struct buf *out, unsigned char c)
                       : c == '\r' ? 'r'
                       : c == '\t' ? 't'
                                   : '\0';
+    if ((flags & SHORT_B_F) != 0 && (c == '\b' || c == '\f'))
+        short_form = c == '\b' ? 'b' : 'f';
     if (short_form != '\0') {
         buf_append(out, (char[]){'\\', short_form}, 2);
         return;
@@ -76,8 +80,9 @@ static size_t append_rune(struct buf *out, str s)
     return width;
 }
 
-static bool append_string(struct buf *out, str s, bool html)
+static bool append_string(struct buf *out, str s, unsigned flags)
 {
+    bool html = (flags & ESCAPE_HTML) != 0;
     if (!buf_reserve(out, s.len + 2))
         return false;
     buf_append_char(out, '"');
@@ -91,7 +96,7 @@ static bool append_string(struct buf *out, str s, bool html)
         if (c >= 0x80) {
             i += append_rune(out, str_from(s, i));
         } else {
-            append_escape(out, c);
+            append_escape(out, c, flags);
             i++;
         }
     }
@@ -100,12 +105,17 @@ static bool append_string(struct buf *out, str s, bool html)
 
 bool json_append_string(struct buf *out, str s)
 {
-    return append_string(out, s, true);
+    return append_string(out, s, ESCAPE_HTML);
 }
 
 bool json_append_string_plain(struct buf *out, str s)
 {
-    return append_string(out, s, false);
+    return append_string(out, s, 0);
+}
+
+bool json_append_string_go(struct buf *out, str s, bool escapes_html)
+{
+    return append_string(out, s, SHORT_B_F | (escapes_html ? ESCAPE_HTML : 0));
 }
 
 /* --- structure --- */

@@ -40,3 +40,6 @@ void jsonw_quoted_i64(struct json_writer *w, int64_t v);
 bool json_append_string(struct buf *out, str s);
 /* The same without escaping < > & (as jsoniter's WriteString, for what is not a log line). */
 bool json_append_string_plain(struct buf *out, str s);
+/* As Go's encoding/json since 1.22, which the others (json-iterator) are not: \b and \f are short.
+ */
+bool json_append_string_go(struct buf *out, str s, bool escapes_html);

@@ -110,10 +110,7 @@ int tjson_parse(str text, struct arena *arena, struct tval *ret, struct error *e
 
 static void append_string(struct buf *b, str s, enum tjson_style style)
 {
-    if (style == TJSON_RAW)
-        json_append_string_plain(b, s);
-    else
-        json_append_string(b, s);
+    json_append_string_go(b, s, style != TJSON_RAW);
 }
 
 static void new_line(struct buf *b, enum tjson_style style, int depth)

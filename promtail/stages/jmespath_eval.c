@@ -226,6 +226,8 @@ static tree eval_kind(struct jmes_run *run, const struct jmespath *e, tree v)
     switch (e->kind) {
     case JMES_N_IDENTITY:
         return v;
+    case JMES_N_BROKEN:
+        return jmes_fail(run);
     case JMES_N_FIELD:
         left = json_tree_get(v, e->text);
         return left != NULL ? left : &jmes_null;

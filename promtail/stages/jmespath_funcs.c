@@ -103,6 +103,8 @@ static tree fn_to_number(struct jmes_run *run, tree *args, size_t n)
 {
     (void)n;
     double v;
+    if (args[0]->type == JSON_VALUE_EXPRESSION)
+        return jmes_fail(run);
     if (args[0]->type == JSON_VALUE_NUMBER)
         return args[0];
     if (args[0]->type == JSON_VALUE_STRING && goparse_float(args[0]->text, &v) == 0)
@@ -314,7 +316,7 @@ static tree fn_to_string(struct jmes_run *run, tree *args, size_t n)
     if (args[0]->type == JSON_VALUE_STRING)
         return args[0];
     buf_init(&b, JSON_PRINT_BYTES_MAX);
-    json_tree_print(args[0], &b);
+    json_tree_print_go(args[0], &b);
     return take_text(run, &b);
 }
 

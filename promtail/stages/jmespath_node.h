@@ -51,6 +51,7 @@ struct jmes_lexeme jmes_lex(str text, size_t from, struct arena *a, size_t *ret_
 
 enum jmes_kind {
     JMES_N_IDENTITY, /* @ too */
+    JMES_N_BROKEN,   /* fails */
     JMES_N_FIELD,    /* text */
     JMES_N_INDEX,    /* number */
     JMES_N_SLICE,    /* slice */

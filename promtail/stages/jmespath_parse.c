@@ -121,20 +121,21 @@ static node parse_hash(struct parse *p)
     return n;
 }
 
+/* Of two numbers in one place the second counts, and a third colon is not minded: so go-jmespath.
+ * NULL if malformed; parsing stands where it is then. */
 static node parse_slice(struct parse *p)
 {
     struct jmespath *n = make(p, JMES_N_SLICE, NULL, NULL);
-    int part = 0;
-    while (p->now.kind != JMES_RBRACKET) {
-        if (p->now.kind == JMES_COLON && part < 2)
+    for (int part = 0; p->now.kind != JMES_RBRACKET && part < 3; advance(p)) {
+        if (p->now.kind == JMES_COLON)
             part++;
-        else if (p->now.kind != JMES_NUMBER || n->slice.has[part] ||
-                 !str_to_i64(p->now.text, &n->slice.part[part]))
-            return fail(p, "Malformed slice");
-        else
+        else if (p->now.kind == JMES_NUMBER && str_to_i64(p->now.text, &n->slice.part[part]))
             n->slice.has[part] = true;
-        advance(p);
+        else
+            return NULL;
     }
+    if (p->now.kind != JMES_RBRACKET)
+        return NULL;
     advance(p);
     return n;
 }
@@ -145,16 +146,20 @@ static node parse_index(struct parse *p)
         return parse_slice(p);
     struct jmespath *n = make(p, JMES_N_INDEX, NULL, NULL);
     if (!str_to_i64(p->now.text, &n->number))
-        return fail(p, "Malformed index");
+        return NULL;
     advance(p);
-    take(p, JMES_RBRACKET);
+    if (p->now.kind != JMES_RBRACKET)
+        return NULL;
+    advance(p);
     return n;
 }
 
-/* [0] or [0:2] behind `left`; a slice is a projection. */
+/* [0] or [0:2] behind `left`; a slice is a projection.  NULL if malformed. */
 static node parse_subscript(struct parse *p, node left)
 {
     node index = parse_index(p);
+    if (index == NULL)
+        return NULL;
     node whole = make(p, JMES_N_CHAIN, left, index);
     if (index->kind != JMES_N_SLICE)
         return whole;
@@ -262,11 +267,15 @@ static node parse_star(struct parse *p)
     return make(p, JMES_N_PROJECT_VALUES, &identity, right);
 }
 
-/* [ at the start of an expression. */
+/* [ at the start of an expression.  go-jmespath does not notice a malformed index there, and fails
+ * when it gets to it. */
 static node parse_bracket(struct parse *p)
 {
-    if (is_subscript(p))
-        return parse_subscript(p, &identity);
+    static const struct jmespath broken = {.kind = JMES_N_BROKEN};
+    if (is_subscript(p)) {
+        node subscript = parse_subscript(p, &identity);
+        return subscript != NULL ? subscript : &broken;
+    }
     if (p->now.kind == JMES_STAR && p->next.kind == JMES_RBRACKET) {
         advance(p);
         advance(p);
@@ -344,8 +353,10 @@ static node parse_rest(struct parse *p, node left, enum jmes_token kind)
     case JMES_GE:
         return parse_comparison(p, left, kind);
     case JMES_LBRACKET:
-        if (is_subscript(p))
-            return parse_subscript(p, left);
+        if (is_subscript(p)) {
+            node subscript = parse_subscript(p, left);
+            return subscript != NULL ? subscript : fail(p, "Malformed index or slice");
+        }
         take(p, JMES_STAR);
         take(p, JMES_RBRACKET);
         return make(p, JMES_N_PROJECT, left, parse_projection(p, powers[JMES_STAR]));

@@ -154,7 +154,9 @@ static bool process(struct stage *base, struct record *r)
             continue;
         }
         const struct json_tree *found = jmespath_search(f->expression, document, r->arena);
-        if (found != NULL)
+        if (found == &no_keys)
+            extracted_set(r, f->name, VALUE_S(STR("null")));
+        else if (found != NULL)
             extracted_set(r, f->name, json_tree_value(found, r->arena));
     }
     return true;

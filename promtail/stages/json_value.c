@@ -1,6 +1,7 @@
 #include "promtail/stages/json_value.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/gofmt.h"
 #include "base/mem.h"
@@ -135,20 +136,72 @@ bool json_tree_eq(const struct json_tree *a, const struct json_tree *b)
     return true;
 }
 
-static void print_number(double v, struct buf *out)
+struct member {
+    str key;
+    const struct json_tree *value;
+};
+
+static int compare_members(const void *a, const void *b)
 {
-    double size = fabs(v);
-    bool has_exponent = size != 0 && (size < 1e-6 || size >= 1e21);
-    gofmt_float(out, v, has_exponent ? 'e' : 'f', -1);
-    if (has_exponent && str_has_suffix(str_sub(buf_str(out), 0, out->len - 1), STR("e-0"))) {
-        out->ptr[out->len - 2] = out->ptr[out->len - 1]; /* e-07 is written e-7 */
-        out->len--;
-    }
+    return str_cmp(((const struct member *)a)->key, ((const struct member *)b)->key);
 }
 
-bool json_tree_print(const struct json_tree *t, struct buf *out)
+/* In the order of their keys if `is_sorted`; to be freed. */
+static struct member *members_of(const struct json_tree *object, bool is_sorted)
 {
-    bool is_object = t->type == JSON_VALUE_OBJECT;
+    struct member *m = mem_alloc(MAX(object->n, 1) * sizeof *m);
+    for (size_t i = 0; i < object->n; i++)
+        m[i] = (struct member){object->keys[i], object->items[i]};
+    if (is_sorted)
+        qsort(m, object->n, sizeof *m, compare_members);
+    return m;
+}
+
+static bool print(const struct json_tree *t, struct buf *out, bool is_go);
+
+static bool print_string(str text, struct buf *out, bool is_go)
+{
+    return is_go ? json_append_string_go(out, text, true) : json_append_string(out, text);
+}
+
+static bool print_object(const struct json_tree *t, struct buf *out, bool is_go)
+{
+    struct member *members = members_of(t, is_go);
+    buf_append_char(out, '{');
+    for (size_t i = 0; i < t->n && !out->failed; i++) {
+        if (i > 0)
+            buf_append_char(out, ',');
+        print_string(members[i].key, out, is_go);
+        buf_append_char(out, ':');
+        print(members[i].value, out, is_go);
+    }
+    mem_free(members);
+    return buf_append_char(out, '}') && !out->failed;
+}
+
+static bool print_array(const struct json_tree *t, struct buf *out, bool is_go)
+{
+    buf_append_char(out, '[');
+    for (size_t i = 0; i < t->n && !out->failed; i++) {
+        if (i > 0)
+            buf_append_char(out, ',');
+        print(t->items[i], out, is_go);
+    }
+    return buf_append_char(out, ']') && !out->failed;
+}
+
+static bool print_number(double v, struct buf *out, bool is_go)
+{
+    double size = fabs(v);
+    if (is_go)
+        gofmt_float_json(out, v);
+    else
+        gofmt_float(out, v, size != 0 && (size < 1e-6 || size >= 1e21) ? 'e' : 'f', -1);
+    return !out->failed;
+}
+
+static bool print(const struct json_tree *t, struct buf *out, bool is_go)
+{
     switch (t->type) {
     case JSON_VALUE_NULL:
         return buf_append_c(out, "null");
@@ -157,25 +210,25 @@ bool json_tree_print(const struct json_tree *t, struct buf *out)
     case JSON_VALUE_BOOL:
         return buf_append_c(out, t->is_true ? "true" : "false");
     case JSON_VALUE_NUMBER:
-        print_number(t->number, out);
-        return !out->failed;
+        return print_number(t->number, out, is_go);
     case JSON_VALUE_STRING:
-        return json_append_string(out, t->text);
+        return print_string(t->text, out, is_go);
     case JSON_VALUE_ARRAY:
+        return print_array(t, out, is_go);
     case JSON_VALUE_OBJECT:
-        break;
+        return print_object(t, out, is_go);
     }
-    buf_append_char(out, is_object ? '{' : '[');
-    for (size_t i = 0; i < t->n && !out->failed; i++) {
-        if (i > 0)
-            buf_append_char(out, ',');
-        if (is_object) {
-            json_append_string(out, t->keys[i]);
-            buf_append_char(out, ':');
-        }
-        json_tree_print(t->items[i], out);
-    }
-    return buf_append_char(out, is_object ? '}' : ']') && !out->failed;
+    return false;
+}
+
+bool json_tree_print(const struct json_tree *t, struct buf *out)
+{
+    return print(t, out, false);
+}
+
+bool json_tree_print_go(const struct json_tree *t, struct buf *out)
+{
+    return print(t, out, true);
 }
 
 struct value json_tree_value(const struct json_tree *t, struct arena *a)

@@ -41,9 +41,11 @@ static inline struct json_scan json_line_scan(str text)
 const struct json_tree *json_tree_read(str text, struct arena *a);
 const struct json_tree *json_tree_get(const struct json_tree *object, str key); /* NULL: absent */
 bool json_tree_eq(const struct json_tree *a, const struct json_tree *b);
-/* Prints without blanks, < > & escaped, as Go's encoders do; numbers are float64.  False if `out`
- * is full. */
+/* Prints without blanks, < > & escaped, numbers as float64.  False if `out` is full.  The first as
+ * json-iterator does, with which Promtail spells what it extracts: keys as they come, 1e-07. */
 bool json_tree_print(const struct json_tree *t, struct buf *out);
+/* As encoding/json does, which go-jmespath uses: keys sorted, 1e-7. */
+bool json_tree_print_go(const struct json_tree *t, struct buf *out);
 
 /* What the json stage extracts: objects and arrays as their text. */
 struct value json_tree_value(const struct json_tree *t, struct arena *a);

@@ -11,7 +11,6 @@ struct regex_stage {
     struct regex *re;
     int n_groups; /* group 0 included */
     struct stage_input input;
-    bool labels_from_groups;
 };
 
 static int compile(struct stage_build *b, const struct yaml_node *config, struct stage **ret,
@@ -20,12 +19,9 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
     (void)b;
     str expression = STR_EMPTY;
     struct stage_input input;
-    bool labels_from_groups = false;
     int rc = stage_conf_str(config, "expression", &expression, NULL, err);
     if (rc == 0)
         rc = stage_input_conf(config, &input, err);
-    if (rc == 0)
-        rc = stage_conf_bool(config, "labels_from_groups", &labels_from_groups, err);
     if (rc != 0)
         return rc;
     if (expression.len == 0)
@@ -41,7 +37,6 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
     s->re = re;
     s->n_groups = MIN(regex_group_count(re) + 1, GROUPS_MAX);
     s->input = input;
-    s->labels_from_groups = labels_from_groups;
     *ret = &s->base;
     return 0;
 }
@@ -59,8 +54,6 @@ static bool process(struct stage *base, struct record *r)
             continue;
         str value = groups[i].ptr != NULL ? groups[i] : STR_EMPTY;
         extracted_set(r, name, VALUE_S(value));
-        if (s->labels_from_groups && label_name_is_valid(name) && str_is_utf8(value))
-            label_list_set(&r->labels, r->arena, name, value);
     }
     return true;
 }

@@ -22,6 +22,10 @@ Test(promtail_stage_json, extracts_values_by_name_and_path)
         {"- json: {expressions: {v: }, drop_malformed: true}", "{}\n[]\n{\nnull\n{\"a\":01}",
          "{job=\"test\"} {}\n{job=\"test\"} null\n"},
         {"- json: {expressions: {v: 'length(@)'}}" SHOW, "null", "{} 0\n"}, /* a map without keys */
+        {"- json: {expressions: {v: '@'}}" SHOW, "null", "{} null\n"},
+        {"- json: {expressions: {v: a}}" SHOW, "{\"a\":[1e-7, 1E22]}", "{} [1e-07,1e+22]\n"},
+        {"- json: {expressions: {v: a}, drop_malformed: true}",
+         "{\"a\":1, \"b\":[1e400]}\n{\"a\":1e30}", "{job=\"test\"} {\"a\":1e30}\n"},
         /* json-iterator looks for control characters up to the first escape of a string only. */
         {"- json: {expressions: {v: }, drop_malformed: true}\n- output: {source: v}",
          "{\"v\":\"a\\/\tb\"}\n{\"v\":\"a\tb\\/\"}\n{\"w\":[\"\\/\t\"],\"v\":1}",
@@ -111,7 +115,16 @@ Test(promtail_jmespath, is_as_lenient_as_the_go_library)
         {"{x: `1`}.*.to_string(@)", "[\"null\",\"1\"]"}, /* .* begins with nulls */
         {"o.*.length(@)", "error"},
         {"&f", "{}"},
-        {"`[1e-7, 1e21, 0.000001]`", "[1e-7,1e+21,0.000001]"},
+        {"`[1e-7, 1e21, 0.000001]`", "[1e-07,1e+21,0.000001]"}, /* json-iterator spells it so */
+        {"to_string(`{\"b\": 1e-7, \"a\": \"<\\b\"}`)",         /* and encoding/json so */
+         "\"{\\\"a\\\":\\\"\\\\u003c\\\\b\\\",\\\"b\\\":1e-7}\""},
+        {"to_number(&f)", "error"},
+        {"n[:::]", "[3,1,2]"},
+        {"n[:1 2]", "[3,1]"},
+        {"[0", "error"}, /* found out when it is searched only */
+        {"n && [1:-]", "syntax"},
+        {"e || f || [1", "error"},
+        {"n || [1", "[3,1,2]"},
     };
     check(rows, ARRAY_LEN(rows));
 }

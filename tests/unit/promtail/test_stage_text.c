@@ -17,6 +17,8 @@ Test(promtail_stage_regex, extracts_named_groups)
          "{} \xff\n"},
         {"- regex: {expression: '(?P<v>st)$', source: job}" SHOW("v"), "x", "{} st\n"},
         {"- regex: {expression: '(?P<v>a)', source: nope}" SHOW("v"), "a", "{} a\n"},
+        /* Alloy's setting, which Promtail does not know */
+        {"- regex: {expression: '(?P<v>a)', labels_from_groups: true}", "a", "{job=\"test\"} a\n"},
     };
     PIPE_CHECK_ALL(cases);
 }
@@ -75,6 +77,9 @@ Test(promtail_stage_template, makes_values)
          "{} TEST\n"},
         {"- template: {source: v, template: '{{ .Value }}'}" SHOW("v"), "x", "{} <no value>\n"},
         {"- template: {source: job, template: ''}" SHOW("job"), "x", "{} x\n"},
+        {"- template: {source: v, template: '{{ toJson .Entry }} {{ toRawJson .Entry }}'}" SHOW(
+             "v"),
+         "<\b\f\x01", "{} \"\\u003c\\b\\f\\u0001\" \"<\\b\\f\\u0001\"\n"},
         {"- template: {source: job, template: '{{ div 1 0 }}'}" SHOW("job"), "x", "{} test\n"},
         {"- json: {expressions: {k: }}\n- template: {source: v, template: '{{ if eq .k \"1.5\" "
          "}}y{{ end }}'}" SHOW("v"),
