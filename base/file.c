@@ -15,7 +15,8 @@
 static int fail(struct error *err, const char *what, const char *path)
 {
     int errnum = errno;
-    return error_set(err, status_from_errno(errnum), "%s %s: %s", what, path, strerror(errnum));
+    return error_set(err, status_from_errno(errnum), "%s %s: %s", what, path,
+                     status_errno_text(errnum));
 }
 
 int file_read(const char *path, struct buf *out, struct error *err)

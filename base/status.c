@@ -56,6 +56,37 @@ int status_from_errno(int errnum)
     }
 }
 
+const char *status_errno_text(int errnum)
+{
+    static const struct {
+        int errnum;
+        const char *text;
+    } texts[] = {
+        {EPERM, "operation not permitted"},
+        {ENOENT, "no such file or directory"},
+        {EIO, "input/output error"},
+        {EACCES, "permission denied"},
+        {EBUSY, "device or resource busy"},
+        {EEXIST, "file exists"},
+        {ENOTDIR, "not a directory"},
+        {EISDIR, "is a directory"},
+        {EINVAL, "invalid argument"},
+        {EMFILE, "too many open files"},
+        {ENOSPC, "no space left on device"},
+        {EROFS, "read-only file system"},
+        {ENAMETOOLONG, "file name too long"},
+        {ENOTEMPTY, "directory not empty"},
+        {ELOOP, "too many levels of symbolic links"},
+        {EADDRINUSE, "address already in use"},
+        {EADDRNOTAVAIL, "cannot assign requested address"},
+        {ECONNREFUSED, "connection refused"},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (texts[i].errnum == errnum)
+            return texts[i].text;
+    return strerror(errnum);
+}
+
 int error_vset(struct error *err, int code, const char *fmt, va_list ap)
 {
     if (err == NULL || err->code != 0)

@@ -57,6 +57,9 @@ const char *status_text(int code);
 int status_http(int code);
 /* The status for an errno value (ENOSPC, ENOMEM, ENOENT and EIO are told apart). */
 int status_from_errno(int errnum);
+/* What an errno value means, worded as by Go (whose texts Loki's and Promtail's users look for):
+ * "no such file or directory". */
+const char *status_errno_text(int errnum);
 
 #define ERROR_TEXT_MAX 2048
 

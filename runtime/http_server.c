@@ -160,7 +160,7 @@ static int fail_listen(const struct http_server_config *c, const char *what, int
 {
     return error_set(err, E_UNAVAILABLE, "listen tcp %s:%u: %s: %s",
                      c->listen_address ? c->listen_address : "", c->listen_port, what,
-                     strerror(errnum));
+                     status_errno_text(errnum));
 }
 
 static int listen_on(const struct sockaddr *addr, socklen_t len, const char **ret_what)
@@ -209,7 +209,7 @@ static int open_listener(const struct http_server_config *c, int *ret_fd, struct
     int gai = getaddrinfo(c->listen_address, port, &hints, &found);
     if (gai != 0)
         return error_set(err, E_INVALID, "listen tcp: lookup %s: %s", c->listen_address,
-                         gai_strerror(gai));
+                         gai == EAI_NONAME ? "no such host" : gai_strerror(gai));
     *ret_fd = listen_on(found->ai_addr, found->ai_addrlen, &what);
     int errnum = errno;
     freeaddrinfo(found);
@@ -226,7 +226,8 @@ static int read_pem(const char *pem, const char *path, char **ret, struct error 
         return 0;
     FILE *f = fopen(path, "re");
     if (f == NULL)
-        return error_set(err, status_from_errno(errno), "open %s: %s", path, strerror(errno));
+        return error_set(err, status_from_errno(errno), "open %s: %s", path,
+                         status_errno_text(errno));
     char *text = mem_alloc(TLS_FILE_BYTES_MAX + 1);
     size_t n = fread(text, 1, TLS_FILE_BYTES_MAX, f);
     text[n] = '\0';

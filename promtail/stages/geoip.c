@@ -61,25 +61,13 @@ static const struct geo_field *fields_of(str type)
     return str_eq(type, STR("asn")) ? asn_fields : NULL;
 }
 
-static const char *go_errno_text(int errnum)
-{
-    switch (errnum) {
-    case ENOENT:
-        return "no such file or directory";
-    case EACCES:
-        return "permission denied";
-    default:
-        return strerror(errnum);
-    }
-}
-
 static int open_db(const char *path, MMDB_s *db, struct error *err)
 {
     int rc = MMDB_open(path, MMDB_MODE_MMAP, db);
     if (rc == MMDB_SUCCESS)
         return 0;
     if (rc == MMDB_FILE_OPEN_ERROR)
-        return error_set(err, E_PARSE, "open %s: %s", path, go_errno_text(errno));
+        return error_set(err, E_PARSE, "open %s: %s", path, status_errno_text(errno));
     return error_set(err, E_PARSE, "error opening database: %s", MMDB_strerror(rc));
 }
 

@@ -58,7 +58,7 @@ Test(base_file, errors_name_the_file)
     struct error err = {0};
     buf_init(&b, 100);
     cr_assert_eq(file_read("/no/such/file", &b, &err), E_NOT_FOUND);
-    cr_assert_str_eq(err.text, "open /no/such/file: No such file or directory");
+    cr_assert_str_eq(err.text, "open /no/such/file: no such file or directory");
     error_clear(&err);
     cr_assert_eq(file_make_dirs("/proc/version/x", &err), E_IO);
     error_clear(&err);

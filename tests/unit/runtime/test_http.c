@@ -493,7 +493,7 @@ Test(runtime_http, says_when_an_address_is_in_use)
     struct http_server_config config = {.listen_address = "127.0.0.1",
                                         .listen_port = http_server_port(f.server)};
     cr_assert_eq(http_server_start(l, NULL, &config, &second, &err), E_UNAVAILABLE);
-    cr_assert(str_contains(str_c(err.text), STR("bind: Address already in use")), "%s", err.text);
+    cr_assert(str_contains(str_c(err.text), STR("bind: address already in use")), "%s", err.text);
     loop_free(l);
     fixture_stop(&f);
 }
