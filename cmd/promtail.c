@@ -7,12 +7,12 @@
 
 #define CONFIG_ARENA_BYTES (256u << 20)
 
-static void print_help(void)
+static void print_help(void) /* to stdout, as Promtail: to be paged and searched */
 {
     struct buf out;
     buf_init(&out, 1u << 20);
     promtail_config_help(&out);
-    fputs(buf_c(&out), stderr);
+    fputs(buf_c(&out), stdout);
     buf_deinit(&out);
 }
 
@@ -70,8 +70,7 @@ int main(int argc, char **argv)
     arena_init(&arena, CONFIG_ARENA_BYTES);
     int rc = promtail_config_load(argc, argv, &arena, &config, &err);
     if (rc == E_INVALID) {
-        fprintf(stderr, "%s\n", err.text);
-        print_help();
+        fprintf(stderr, "%s\nRun with -help to get list of available parameters\n", err.text);
         status = 2;
     } else if (rc != 0) {
         printf("Unable to parse config: %s\n", err.text);

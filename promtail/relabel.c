@@ -58,7 +58,7 @@ static bool is_target_name(str s)
 
 static bool is_only_regex(const struct relabel_rule *r)
 {
-    return r->n_source_labels == 0 && r->target_label.len == 0 && r->modulus == 0 &&
+    return !r->has_source_labels && r->target_label.len == 0 && r->modulus == 0 &&
            str_eq(r->separator, DEFAULT_SEPARATOR) && str_eq(r->replacement, STR("$1"));
 }
 

@@ -21,12 +21,13 @@ struct relabel_rule {
     enum relabel_action action;
     str *source_labels;
     size_t n_source_labels;
-    str separator;    /* default ; */
-    struct regex *re; /* anchored, dot matches newline; NULL: (.*) */
+    bool has_source_labels; /* an empty list counts as one */
+    str separator;          /* default ; */
+    struct regex *re;       /* anchored, dot matches newline; NULL: (.*) */
     uint64_t modulus;
     str target_label;
-    str replacement; /* default $1 */
-    bool regex_is_default;
+    str replacement;       /* default $1 */
+    bool regex_is_default; /* none was given */
 };
 
 struct relabel_rules {

@@ -133,8 +133,11 @@ static bool scalar_text(enum config_type type, const struct yaml_node *node,
 static int read_scalar(struct config_reader *r, const struct config_key *k,
                        const struct yaml_node *node, void *field)
 {
-    if (node->kind == YAML_NULL) /* "key:" alone keeps the default, as in Go */
+    if (node->kind == YAML_NULL) {
+        if (r->source->null_is_zero)
+            config_value_clear(k, field);
         return 0;
+    }
     if (k->type == CONFIG_STRING_LIST)
         return read_strings(r, node, field);
     if (node->kind != YAML_SCALAR)

@@ -55,10 +55,11 @@ struct config_key {
 void config_defaults(const struct config_key *table, void *into, struct arena *a);
 
 struct config_source {
-    const char *file; /* for messages */
-    bool lenient;     /* CONFIG_UNSUPPORTED keys warn */
-    bool expand_env;  /* ${VAR}, ${VAR:-default}, ... before parsing */
-    bool go_texts;    /* name unknown keys as Go's YAML reader: field x not found */
+    const char *file;  /* for messages */
+    bool lenient;      /* CONFIG_UNSUPPORTED keys warn */
+    bool expand_env;   /* ${VAR}, ${VAR:-default}, ... before parsing */
+    bool go_texts;     /* name unknown keys as Go's YAML reader: field x not found */
+    bool null_is_zero; /* "key:" alone is "", 0 or false, as to yaml.v2; else the default stays */
     void (*warn)(void *arg, const char *text);
     void *arg;
 };

@@ -16,6 +16,8 @@ struct config_reader {
 /* One scalar from text into its field, bounds checked.  Text of errors has no position. */
 int config_value_parse(const struct config_key *k, str text, struct arena *a, void *field,
                        struct error *err);
+/* Sets a scalar or list of strings to the zero of its type. */
+void config_value_clear(const struct config_key *k, void *field);
 /* The scalar as YAML (secrets hidden unless empty). */
 void config_value_print(const struct config_key *k, const void *field, struct buf *out);
 const char *config_type_name(enum config_type type); /* "duration" */

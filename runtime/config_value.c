@@ -161,6 +161,31 @@ int config_value_parse(const struct config_key *k, str text, struct arena *a, vo
     }
 }
 
+void config_value_clear(const struct config_key *k, void *field)
+{
+    switch (k->type) {
+    case CONFIG_BOOL:
+        *(bool *)field = false;
+        break;
+    case CONFIG_STRING:
+    case CONFIG_SECRET:
+        *(const char **)field = "";
+        break;
+    case CONFIG_ENUM:
+        *(int *)field = 0;
+        break;
+    case CONFIG_STRING_LIST:
+        *(struct config_strings *)field = (struct config_strings){0};
+        break;
+    case CONFIG_FLOAT:
+        *(double *)field = 0;
+        break;
+    default: /* numbers of 64 bits */
+        memset(field, 0, sizeof(uint64_t));
+        break;
+    }
+}
+
 /* A string that YAML would read as something else, or not at all, is quoted. */
 static void print_string(str s, struct buf *out)
 {

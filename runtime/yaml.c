@@ -1,5 +1,7 @@
 #include "runtime/yaml.h"
 
+#include <math.h>
+
 #include <yaml.h>
 
 #include "base/gofmt.h"
@@ -365,6 +367,22 @@ bool yaml_int(const struct yaml_node *n, int64_t *ret)
     return plain_number(n, text, &s) && goparse_int(s, 0, 64, ret) == 0;
 }
 
+/* .inf and .nan, in the spellings of YAML 1.1. */
+static bool is_special_float(str s, double *ret)
+{
+    static const char *const nan[] = {".nan", ".NaN", ".NAN", NULL};
+    static const char *const inf[] = {".inf", ".Inf", ".INF", NULL};
+    if (is_one_of(s, nan)) {
+        *ret = NAN;
+        return true;
+    }
+    bool has_sign = s.len > 0 && (s.ptr[0] == '+' || s.ptr[0] == '-');
+    if (!is_one_of(str_from(s, has_sign), inf))
+        return false;
+    *ret = s.ptr[0] == '-' ? -INFINITY : INFINITY;
+    return true;
+}
+
 bool yaml_float(const struct yaml_node *n, double *ret)
 {
     char text[NUMBER_TEXT_MAX];
@@ -376,9 +394,11 @@ bool yaml_float(const struct yaml_node *n, double *ret)
     }
     if (!plain_number(n, text, &s))
         return false;
+    if (is_special_float(n->text, ret))
+        return true;
     char last = s.ptr[s.len - 1];
     if (!((last >= '0' && last <= '9') || last == '.'))
-        return false; /* inf, nan, 1p: words to YAML */
+        return false; /* inf, nan without a dot, 1p: words to YAML */
     return goparse_float(s, ret) == 0;
 }
 

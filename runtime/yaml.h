@@ -29,5 +29,5 @@ struct yaml_node *yaml_get(const struct yaml_node *map, const char *key); /* NUL
 /* YAML 1.1 meaning of a plain scalar; false if it has none of that type. */
 bool yaml_bool(const struct yaml_node *n, bool *ret);
 bool yaml_int(const struct yaml_node *n, int64_t *ret);  /* 12, 0x1F, 017, 0b11, 1_000 */
-bool yaml_float(const struct yaml_node *n, double *ret); /* these too; but not .inf, .nan */
+bool yaml_float(const struct yaml_node *n, double *ret); /* these too, .inf, .nan */
 bool yaml_is_null(const struct yaml_node *n);

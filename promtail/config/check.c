@@ -3,6 +3,7 @@
 #include <openssl/pem.h>
 
 #include "base/file.h"
+#include "base/gourl.h"
 #include "base/mem.h"
 
 #define PEM_BYTES_MAX (1u << 20)
@@ -34,9 +35,9 @@ int tls_config_check(const struct tls_config *c, struct error *err)
     bool has_cert = is_set(c->cert) || is_set(c->cert_file);
     bool has_key = is_set(c->key) || is_set(c->key_file);
     if (is_set(c->ca) && is_set(c->ca_file))
-        return refuse(err, "at most one of ca and ca_file must be configured");
+        return refuse(err, "at most one of ca, ca_file & ca_ref must be configured");
     if (is_set(c->cert) && is_set(c->cert_file))
-        return refuse(err, "at most one of cert and cert_file must be configured");
+        return refuse(err, "at most one of cert, cert_file & cert_ref must be configured");
     if (is_set(c->key) && is_set(c->key_file))
         return refuse(err, "at most one of key and key_file must be configured");
     if (has_cert && !has_key)
@@ -196,17 +197,31 @@ static int check_oauth2(const struct http_config *c, struct error *err)
     return tls_config_check(&o->tls, err);
 }
 
+static int check_url(const char *text, struct error *err)
+{
+    struct arena a;
+    struct gourl url;
+    arena_init(&a, SIZE_MAX);
+    int rc = gourl_parse(str_c(text), &a, &url, err);
+    arena_deinit(&a);
+    return rc;
+}
+
 int http_config_check(const struct http_config *c, struct error *err)
 {
     const struct basic_auth_config *b = &c->basic_auth;
     int rc = check_tokens(c, err);
     if (rc == 0 && is_set(b->username) && is_set(b->username_file))
-        rc = refuse(err, "at most one of basic_auth username & username_file must be configured");
+        rc = refuse(err, "at most one of basic_auth username, username_file & username_ref must be "
+                         "configured");
     if (rc == 0 && is_set(b->password) && is_set(b->password_file))
-        rc = refuse(err, "at most one of basic_auth password & password_file must be configured");
+        rc = refuse(err, "at most one of basic_auth password, password_file & password_ref must be "
+                         "configured");
     if (rc == 0)
         rc = check_authorization(c, err);
     if (rc == 0)
         rc = check_oauth2(c, err);
+    if (rc == 0 && is_set(c->proxy_url))
+        rc = check_url(c->proxy_url, err);
     return rc != 0 ? rc : tls_config_check(&c->tls, err);
 }

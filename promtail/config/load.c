@@ -1,4 +1,5 @@
 /* Reading the configuration: defaults, then the file, then the flags. */
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -40,19 +41,16 @@ static int read_file(const char *path, struct arena *a, str *ret, struct error *
     return rc;
 }
 
-/* Of a comma list the first that exists; the first of all if none does. */
+/* Of a comma list the first that exists; NULL if none does. */
 static const char *pick_file(const char *list, struct arena *a)
 {
     str rest = str_c(list);
-    const char *first = NULL;
     while (rest.ptr != NULL) {
         const char *path = arena_c(a, str_trim(str_split(&rest, ',')));
         if (access(path, F_OK) == 0)
             return path;
-        if (first == NULL)
-            first = path;
     }
-    return first;
+    return NULL;
 }
 
 static void merge_labels(struct label_list *into, const struct label_list *weaker, struct arena *a)
@@ -82,23 +80,52 @@ static int settle_clients(struct promtail_config *c, struct arena *a, struct err
     return 0;
 }
 
+/* What Promtail says after every error of the file. */
+static void hint_at_env(struct error *err)
+{
+    if (err == NULL)
+        return;
+    size_t n = strlen(err->text);
+    snprintf(err->text + n, sizeof err->text - n,
+             ". Use `-config.expand-env=true` flag if you want to expand environment variables in "
+             "your config file");
+}
+
 static int load_file(struct arena *a, struct promtail_config *ret, struct error *err)
 {
-    ret->file = pick_file(ret->flags.config_file, a);
-    if (ret->file[0] == '\0')
+    const char *list = ret->flags.config_file;
+    const char *file = list[0] != '\0' ? pick_file(list, a) : "";
+    if (file == NULL)
+        return error_set(err, E_PARSE, "%s does not exist, set config.file for custom config path",
+                         list);
+    ret->file = file;
+    if (file[0] == '\0')
         return 0; /* flags alone may do */
-    int rc = read_file(ret->file, a, &ret->text, err);
+    int rc = read_file(file, a, &ret->text, err);
     if (rc != 0)
         return rc;
     struct config_source source = {
-        .file = ret->file, .expand_env = ret->flags.expand_env, .go_texts = true};
-    return config_load(config_file_keys, ret, ret->text, &source, a, err);
+        .file = file, .expand_env = ret->flags.expand_env, .go_texts = true, .null_is_zero = true};
+    rc = config_load(config_file_keys, ret, ret->text, &source, a, err);
+    if (rc != 0 && !source.expand_env)
+        hint_at_env(err);
+    return rc;
 }
 
 static bool is_log_level(const char *name)
 {
     enum log_level level;
     return log_level_parse(str_c(name), &level);
+}
+
+static int check_url_flag(const char *text, struct arena *a, struct error *err)
+{
+    struct gourl url;
+    struct error why = {0};
+    if (gourl_parse(str_c(text), a, &url, &why) == 0)
+        return 0;
+    return error_set(err, E_INVALID, "invalid value \"%s\" for flag -client.url: %s", text,
+                     why.text);
 }
 
 int promtail_config_load(int argc, char **argv, struct arena *a, struct promtail_config *ret,
@@ -108,6 +135,8 @@ int promtail_config_load(int argc, char **argv, struct arena *a, struct promtail
     *ret = (struct promtail_config){0};
     config_defaults(config_all_keys, ret, a);
     int rc = config_flags(config_all_keys, ret, argc, argv, a, &rest, err);
+    if (rc == 0)
+        rc = check_url_flag(ret->flag_client.url, a, err);
     if (rc != 0 || ret->flags.help || ret->flags.version)
         return rc;
     struct promtail_flags flags = ret->flags;

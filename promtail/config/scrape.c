@@ -25,6 +25,17 @@ int config_read_string_map(struct config_reader *r, const struct yaml_node *node
     return 0;
 }
 
+int config_read_labels(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    for (size_t i = 0; node->kind == YAML_MAP && i < node->n; i++) {
+        str name = node->keys[i]->text;
+        if (name.len == 0 || !str_is_utf8(name))
+            return config_fail(r, node->keys[i], "\"%.*s\" is not a valid label name",
+                               STR_ARG(name));
+    }
+    return config_read_string_map(r, node, field);
+}
+
 int config_read_list(struct config_reader *r, const struct yaml_node *node, size_t item_size,
                      int (*read_item)(struct config_reader *r, const struct yaml_node *node,
                                       void *item),
@@ -85,7 +96,7 @@ int config_read_clients(struct config_reader *r, const struct yaml_node *node, v
 static int read_action(struct config_reader *r, const struct yaml_node *node, void *field)
 {
     if (node->kind == YAML_NULL)
-        return 0;
+        return config_fail(r, node, "relabel action cannot be empty");
     if (!relabel_action_parse(node->text, field))
         return config_fail(r, node, "unknown relabel action \"%.*s\"", STR_ARG(node->text));
     return 0;
@@ -100,7 +111,7 @@ static int read_regex(struct config_reader *r, const struct yaml_node *node, voi
     regex_free(rule->re);
     rule->re = NULL;
     str pattern = node->kind == YAML_NULL ? STR_EMPTY : node->text;
-    rule->regex_is_default = str_eq_c(pattern, "(.*)");
+    rule->regex_is_default = false; /* (.*) is another one, if it is written */
     if (regex_compile(pattern, REGEX_ANCHORED | REGEX_DOT_NEWLINE, &rule->re, &err) != 0)
         return config_fail(r, node, "%s", err.text);
     return 0;
@@ -108,11 +119,9 @@ static int read_regex(struct config_reader *r, const struct yaml_node *node, voi
 
 static int read_str(struct config_reader *r, const struct yaml_node *node, void *field)
 {
-    if (node->kind == YAML_NULL)
-        return 0;
-    if (node->kind != YAML_SCALAR)
+    if (node->kind != YAML_SCALAR && node->kind != YAML_NULL)
         return config_fail(r, node, "cannot unmarshal into string");
-    *(str *)field = node->text;
+    *(str *)field = node->kind == YAML_NULL ? STR_EMPTY : node->text;
     return 0;
 }
 
@@ -125,8 +134,12 @@ static int read_names(struct config_reader *r, const struct yaml_node *node, voi
         return config_fail(r, node, "cannot unmarshal into a list of label names");
     rule->source_labels = ARENA_ARRAY(config_arena(r), str, MAX(node->n, 1));
     rule->n_source_labels = node->n;
+    rule->has_source_labels = true;
     for (size_t i = 0; i < node->n; i++) {
         const struct yaml_node *one = node->items[i];
+        rule->source_labels[i] = STR_EMPTY;
+        if (one->kind == YAML_NULL)
+            continue;
         if (one->kind != YAML_SCALAR)
             return config_fail(r, one, "cannot unmarshal into string");
         rule->source_labels[i] = one->text;
@@ -184,7 +197,7 @@ static int read_targets(struct config_reader *r, const struct yaml_node *node, v
 
 static const struct config_key static_keys[] = {
     {"targets", CONFIG_CUSTOM, 0, .custom = read_targets},
-    {"labels", CONFIG_CUSTOM, AT(static_config, labels), .custom = config_read_string_map},
+    {"labels", CONFIG_CUSTOM, AT(static_config, labels), .custom = config_read_labels},
     {0},
 };
 

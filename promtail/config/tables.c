@@ -191,7 +191,7 @@ const struct config_key config_client_keys[] = {
     {"headers", CONFIG_CUSTOM, AT(client_config, headers), .custom = config_read_string_map},
     {"backoff_config", CONFIG_BLOCK, 0, .table = backoff_keys},
     {"external_labels", CONFIG_CUSTOM, AT(client_config, external_labels),
-     .custom = config_read_string_map},
+     .custom = config_read_labels},
     {"timeout", CONFIG_DURATION_GO, AT(client_config, timeout_ns), "10s", "client.timeout",
      "Maximum time to wait for server to respond to a request"},
     {"tenant_id", CONFIG_STRING, AT(client_config, tenant_id), "", "client.tenant-id",

@@ -31,6 +31,8 @@ extern const struct config_key config_basic_auth_keys[], config_authorization_ke
 
 /* {name: text} into a struct label_list, scalars as written, sorted by name. */
 int config_read_string_map(struct config_reader *r, const struct yaml_node *node, void *field);
+/* The same for labels, whose names must not be empty. */
+int config_read_labels(struct config_reader *r, const struct yaml_node *node, void *field);
 /* A list of strings; a scalar is refused. */
 int config_read_strings(struct config_reader *r, const struct yaml_node *node, void *field);
 /* `field` points to the array member of struct promtail_config; the count is beside it. */

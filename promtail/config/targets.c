@@ -10,7 +10,7 @@
 #define JOURNAL_MAX_AGE_NS (INT64_C(7) * 3600 * 1000000000)
 #define LABELS_KEY(type)                                                                           \
     {                                                                                              \
-        "labels", CONFIG_CUSTOM, AT(type, labels), .custom = config_read_string_map                \
+        "labels", CONFIG_CUSTOM, AT(type, labels), .custom = config_read_labels                    \
     }
 #define INCOMING_KEY(type)                                                                         \
     {                                                                                              \

@@ -77,7 +77,7 @@ Test(promtail_config, one_way_to_authenticate_is_enough)
     refused(CLIENT(", authorization: {credentials: a}, bearer_token: b"),
             "authorization is not compatible with bearer_token");
     refused(CLIENT(", basic_auth: {password: b, password_file: c}"),
-            "at most one of basic_auth password & password_file");
+            "at most one of basic_auth password, password_file & password_ref");
     refused(CLIENT(", authorization: {credentials: a, credentials_file: b}"),
             "at most one of authorization credentials & credentials_file");
     refused(CLIENT(", authorization: {type: Basic, credentials: a}"),
@@ -127,7 +127,7 @@ Test(promtail_config, half_of_an_oauth2_block_is_refused)
 
 Test(promtail_config, certificates_need_their_keys_and_must_be_there)
 {
-    refused(CLIENT(", tls_config: {ca: a, ca_file: b}"), "at most one of ca and ca_file");
+    refused(CLIENT(", tls_config: {ca: a, ca_file: b}"), "at most one of ca, ca_file & ca_ref");
     refused(CLIENT(", tls_config: {cert_file: a}"), "exactly one of key or key_file");
     refused(CLIENT(", tls_config: {key: a}"), "exactly one of cert or cert_file");
     refused(CLIENT(", tls_config: {min_version: TLS99}"), "unknown TLS version: TLS99");
@@ -168,6 +168,57 @@ Test(promtail_config, rules_take_what_prometheus_takes)
             "\"$\" is invalid 'replacement' for labelmap action");
     refused(RULE("{source_labels: [a], target_label: b, action: lowercase, replacement: x}"),
             "'replacement' can not be set for lowercase action");
+}
+
+Test(promtail_config, a_setting_without_value_is_empty_or_zero)
+{
+    accepted(
+        CLIENT(", batchwait: , batchsize: , tenant_id: ") "limits_config: {readline_rate: }\n");
+    cr_expect_eq(config.clients[0].batchwait_ns, 0);
+    cr_expect_eq(config.clients[0].batchsize_bytes, 0);
+    cr_expect_eq(config.limits.readline_rate, 0);
+    accepted(CLIENT("") "target_config: \n");
+    cr_expect_eq(config.target.sync_period_ns, 10000000000);
+    accepted(RULE("{source_labels: [a, ~], separator: , regex: , target_label: b, replacement: }"));
+    const struct relabel_rule *rule = &config.scrapes[0].relabel.items[0];
+    cr_expect_eq(rule->separator.len, 0);
+    cr_expect_eq(rule->replacement.len, 0);
+    cr_expect_not(regex_is_match(rule->re, STR("x")));
+    refused(RULE("{source_labels: [a], target_label: b, action: }"),
+            "relabel action cannot be empty");
+}
+
+Test(promtail_config, rules_of_some_actions_have_nothing_else)
+{
+    refused(RULE("{action: keepequal, source_labels: [a], target_label: b, regex: '(.*)'}"),
+            "keepequal action requires only 'source_labels' and `target_label`");
+    refused(RULE("{action: labeldrop, regex: a, source_labels: []}"),
+            "labeldrop action requires only 'regex', and no other fields");
+}
+
+Test(promtail_config, a_label_has_a_name)
+{
+    accepted(SD("static_configs: [{labels: {'a b': x, __path__: /x}}]"));
+    refused(SD("static_configs: [{labels: {'': x}}]"), "\"\" is not a valid label name");
+    refused(CLIENT(", external_labels: {'': x}"), "\"\" is not a valid label name");
+    accepted(CLIENT(", headers: {'': x}"));
+}
+
+Test(promtail_config, errors_of_the_file_are_worded_as_by_promtail)
+{
+    char *argv[] = {"promtail", "-config.file=/no/such.yaml,/nor/this", NULL};
+    err = (struct error){0};
+    cr_expect_eq(promtail_config_load(2, argv, &arena, &config, &err), E_PARSE);
+    cr_expect_str_eq(err.text, "/no/such.yaml,/nor/this does not exist, set config.file for custom "
+                               "config path");
+    refused("a: b", ". Use `-config.expand-env=true` flag if you want to expand environment "
+                    "variables in your config file");
+    cr_expect_neq(load("a: b", "-config.expand-env"), 0);
+    cr_expect_null(strstr(err.text, "-config.expand-env=true"));
+    refused(CLIENT(", proxy_url: '::x'"), "parse \"::x\": missing protocol scheme");
+    cr_expect_eq(load(CLIENT(""), "-client.url=::x"), E_INVALID);
+    cr_expect(strstr(err.text, "invalid value \"::x\" for flag -client.url: parse") != NULL, "%s",
+              err.text);
 }
 
 Test(promtail_config, lists_are_lists)

@@ -23,6 +23,7 @@ static struct relabel_rule rule(enum relabel_action action, const char *source, 
     relabel_rule_init(&r);
     r.action = action;
     if (source != NULL) {
+        r.has_source_labels = true;
         r.source_labels = ARENA_ARRAY(&arena, str, 2);
         for (str rest = str_c(source); rest.ptr != NULL;)
             r.source_labels[r.n_source_labels++] = str_split(&rest, ',');
