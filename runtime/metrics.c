@@ -353,7 +353,9 @@ static void add_double(_Atomic uint64_t *cell, double v)
 
 void metric_add(struct metric *m, double v)
 {
-    if (v > -9e15 && v < 9e15 && v == (double)(int64_t)v)
+    /* A gauge is summed in the order of its changes, as Prometheus' own. */
+    bool is_whole = v > -9e15 && v < 9e15 && v == (double)(int64_t)v;
+    if (is_whole && m->family->type != METRIC_GAUGE)
         atomic_fetch_add_explicit(&m->whole, (int64_t)v, memory_order_relaxed);
     else
         add_double(&m->frac, v);

@@ -280,7 +280,8 @@ int stage_conf_pairs(const struct yaml_node *map, struct arena *a, struct stage_
         if (!node_is_string(key))
             return wrong_type(key, "key", "string", err);
         if (!yaml_is_null(value) && !node_is_string(value))
-            return wrong_type(value, key->text.ptr, "string", err);
+            return wrong_type(value, arena_printf(a, "[%.*s]", STR_ARG(key->text)).ptr, "string",
+                              err);
         bool is_empty = yaml_is_null(value) || value->text.len == 0;
         items[i] = (struct stage_pair){key->text, is_empty ? key->text : value->text, is_empty};
     }

@@ -8,22 +8,29 @@ struct labels_stage {
     size_t n;
 };
 
-static int check_names(const struct stage_pair *pairs, size_t n, struct error *err)
+/* Names of static_labels may be any UTF-8, as those of targets and relabelling. */
+static bool is_utf8_name(str name)
+{
+    return name.len > 0 && str_is_utf8(name);
+}
+
+static int check_names(const struct stage_pair *pairs, size_t n, bool (*is_valid)(str name),
+                       struct error *err)
 {
     for (size_t i = 0; i < n; i++)
-        if (!label_name_is_valid(pairs[i].name))
+        if (!is_valid(pairs[i].name))
             return error_set(err, E_PARSE, "invalid label name: %.*s", STR_ARG(pairs[i].name));
     return 0;
 }
 
-static int compile(struct stage_build *b, const struct yaml_node *config, struct stage **ret,
-                   struct error *err)
+static int compile(struct stage_build *b, const struct yaml_node *config,
+                   bool (*is_valid)(str name), struct stage **ret, struct error *err)
 {
     struct stage_pair *pairs;
     size_t n;
     int rc = stage_conf_pairs(config, b->arena, &pairs, &n, err);
     if (rc == 0)
-        rc = check_names(pairs, n, err);
+        rc = check_names(pairs, n, is_valid, err);
     if (rc != 0)
         return rc;
     struct labels_stage *s = mem_zalloc(sizeof *s);
@@ -31,6 +38,18 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
     s->n = n;
     *ret = &s->base;
     return 0;
+}
+
+static int compile_labels(struct stage_build *b, const struct yaml_node *config, struct stage **ret,
+                          struct error *err)
+{
+    return compile(b, config, label_name_is_valid, ret, err);
+}
+
+static int compile_static(struct stage_build *b, const struct yaml_node *config, struct stage **ret,
+                          struct error *err)
+{
+    return compile(b, config, is_utf8_name, ret, err);
 }
 
 static bool process_labels(struct stage *base, struct record *r)
@@ -55,8 +74,8 @@ static bool process_static(struct stage *base, struct record *r)
 }
 
 const struct stage_ops stage_ops_labels = {
-    .name = "labels", .compile = compile, .process = process_labels};
+    .name = "labels", .compile = compile_labels, .process = process_labels};
 const struct stage_ops stage_ops_static_labels = {.name = "static_labels",
-                                                  .compile = compile,
+                                                  .compile = compile_static,
                                                   .process = process_static,
                                                   .ignores_extracted = true};

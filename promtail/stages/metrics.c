@@ -6,6 +6,7 @@
 #include "base/gofmt.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "base/vec.h"
 #include "promtail/stages/all.h"
 #include "promtail/stages/metrics_conf.h"
@@ -21,7 +22,7 @@ struct series {
 
 struct custom_metric {
     struct metric_conf conf;
-    struct metric_family *family; /* NULL: the name is taken, or none; nothing is measured */
+    struct metric_family *family; /* NULL: the name is taken or no UTF-8; nothing is measured */
     struct u64map series;         /* hash of the label set -> struct series */
 };
 
@@ -40,6 +41,23 @@ static void remove_series(struct custom_metric *c, uint64_t hash, struct series 
     mem_free(s);
 }
 
+/* Names may be any UTF-8, and are shown as Prometheus' text format wants them: what may not stand
+ * in a name is '_'. */
+static str shown_name(str name, struct arena *a)
+{
+    char *out = arena_alloc(a, MAX(name.len, 1));
+    size_t len = 0;
+    for (size_t at = 0; at < name.len;) {
+        uint32_t rune;
+        size_t width = MAX(utf8_decode(str_from(name, at), &rune), 1u);
+        bool is_good = rune == '_' || rune == ':' || (rune >= 'a' && rune <= 'z') ||
+                       (rune >= 'A' && rune <= 'Z') || (at > 0 && rune >= '0' && rune <= '9');
+        out[len++] = is_good ? (char)rune : '_';
+        at += width;
+    }
+    return str_make(out, len);
+}
+
 /* Prometheus has no labels with two underscores in front; the names come sorted. */
 static struct metric *cell_of(const struct custom_metric *c, const struct record *r)
 {
@@ -47,12 +65,13 @@ static struct metric *cell_of(const struct custom_metric *c, const struct record
     size_t n = 0;
     for (size_t i = 0; i < r->labels.n; i++) {
         const struct label *l = &r->labels.items[i];
-        if (!label_name_is_valid(l->name) || str_has_prefix(l->name, STR("__")))
+        if (l->name.len == 0 || !str_is_utf8(l->name) || str_has_prefix(l->name, STR("__")))
             continue;
+        str name = shown_name(l->name, r->arena);
         size_t at = n++;
-        for (; at > 0 && str_cmp(labels[at - 1].name, l->name) > 0; at--)
+        for (; at > 0 && str_cmp(labels[at - 1].name, name) > 0; at--)
             labels[at] = labels[at - 1];
-        labels[at] = (struct metric_label){l->name, l->value};
+        labels[at] = (struct metric_label){name, l->value};
     }
     return metric_with_labels(c->family, labels, n);
 }
@@ -203,17 +222,6 @@ static void free_stage(struct stage *base)
     mem_free(s);
 }
 
-static bool is_metric_name(str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        if (!(c == '_' || c == ':' || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
-              (i > 0 && c >= '0' && c <= '9')))
-            return false;
-    }
-    return s.len > 0;
-}
-
 static int compile(struct stage_build *b, const struct yaml_node *config, struct stage **ret,
                    struct error *err)
 {
@@ -229,9 +237,9 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
             free_stage(&s->base);
             return rc;
         }
-        if (is_metric_name(conf->name))
-            c->family = metric_family_open(conf->name, conf->type, conf->description, conf->buckets,
-                                           conf->n_buckets);
+        if (str_is_utf8(conf->name))
+            c->family = metric_family_open(shown_name(conf->name, b->arena), conf->type,
+                                           conf->description, conf->buckets, conf->n_buckets);
         u64map_init(&c->series);
     }
     *ret = &s->base;

@@ -1,5 +1,7 @@
 #include "promtail/stages/metrics_conf.h"
 
+#include <math.h>
+
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/mem.h"
@@ -114,6 +116,8 @@ static int read_buckets(const struct yaml_node *config, struct arena *a, struct 
             return error_set(err, E_PARSE, "histogram buckets must be in increasing order");
     }
     m->n_buckets = list->n;
+    if (m->n_buckets > 0 && isinf(m->buckets[m->n_buckets - 1])) /* there is one anyway */
+        m->n_buckets--;
     return 0;
 }
 

@@ -68,3 +68,38 @@ Test(promtail_stage_metrics, shares_one_name_between_stages)
     pipe_put_lines(&p, "a");
     pipe_close(&p);
 }
+
+Test(promtail_stage_metrics, names_are_shown_as_prometheus_escapes_them)
+{
+    struct pipe p;
+    pipe_open(&p, "- static_labels: {'a-b': x, '\u00fcber c': 'q', '1st': z}\n"
+                  "- metrics: {m-n: {type: Counter, config: {match_all: true, action: inc}}}\n");
+    cr_assert_eq(p.rc, 0, "%s", p.err.text);
+    pipe_put_lines(&p, "a");
+    check_page("promtail_custom_m_n{_ber_c=\"q\",_st=\"z\",a_b=\"x\",job=\"test\"} 1\n", true);
+    pipe_close(&p);
+}
+
+Test(promtail_stage_metrics, takes_an_infinite_bucket_for_the_one_there_is)
+{
+    struct pipe p;
+    pipe_open(&p, "- regex: {expression: '(?P<v>.*)'}\n"
+                  "- metrics: {inf: {type: Histogram, source: v, config: {buckets: [1, .inf]}}}\n");
+    cr_assert_eq(p.rc, 0, "%s", p.err.text);
+    pipe_put_lines(&p, "7");
+    check_page("promtail_custom_inf_bucket{job=\"test\",le=\"1\"} 0\n"
+               "promtail_custom_inf_bucket{job=\"test\",le=\"+Inf\"} 1\n"
+               "promtail_custom_inf_sum",
+               true);
+    pipe_close(&p);
+}
+
+Test(promtail_stage_metrics, sums_a_gauge_in_the_order_of_its_changes)
+{
+    struct pipe p;
+    pipe_open(&p, "- regex: {expression: '(?P<v>.*)'}\n"
+                  "- metrics: {order: {type: Gauge, source: v, config: {action: add}}}\n");
+    pipe_put_lines(&p, "0.1\n1\n0.7\n-1");
+    check_page("promtail_custom_order{job=\"test\"} 0.8\n", true); /* not 0.7999999999999999 */
+    pipe_close(&p);
+}
