@@ -11,7 +11,8 @@ enum wide { NARROW, WIDE_LE, WIDE_BE, WIDE_BOM };
 struct encoding {
     iconv_t cd;
     enum wide wide;
-    bool is_be; /* WIDE_BOM: as its mark said; big-endian without one */
+    bool is_be;   /* WIDE_BOM: as its mark said; big-endian without one */
+    bool has_c1s; /* bytes of 0x80 to 0x9f without a character are control characters */
 };
 
 static enum wide wide_of(str name)
@@ -23,10 +24,39 @@ static enum wide wide_of(str name)
     return str_eq_nocase(name, STR("utf-16")) ? WIDE_BOM : NARROW;
 }
 
+/* The tables of the Web's encodings, which Promtail decodes by, under iconv's names: those of the
+ * standards lack what Microsoft's have, and Shift_JIS takes the backslash for a yen sign. */
+static iconv_t open_narrow(const char *name)
+{
+    static const struct {
+        const char *name, *table;
+    } tables[] = {{"shift_jis", "CP932"},
+                  {"ms_kanji", "CP932"},
+                  {"csshiftjis", "CP932"},
+                  {"windows-31j", "CP932"},
+                  {"cswindows31j", "CP932"},
+                  {"euc-jp", "EUC-JP-MS"},
+                  {"cseucpkdfmtjapanese", "EUC-JP-MS"},
+                  {"euc-kr", "UHC"},
+                  {"cseuckr", "UHC"}};
+    iconv_t cd = (iconv_t)-1;
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+        if (str_eq_nocase(str_c(name), str_c(tables[i].name)))
+            cd = iconv_open("UTF-8", tables[i].table);
+    return cd != (iconv_t)-1 ? cd : iconv_open("UTF-8", name);
+}
+
+static bool is_windows_page(str name)
+{
+    return str_eq_nocase(str_sub(name, 0, 11), STR("windows-125")) ||
+           str_eq_nocase(str_sub(name, 0, 12), STR("cswindows125")) ||
+           str_eq_nocase(name, STR("windows-874"));
+}
+
 int encoding_open(const char *name, struct encoding **ret, struct error *err)
 {
     enum wide wide = wide_of(str_c(name));
-    iconv_t cd = iconv_open("UTF-8", wide == WIDE_BOM ? "UTF-16BE" : name);
+    iconv_t cd = wide == WIDE_BOM ? iconv_open("UTF-8", "UTF-16BE") : open_narrow(name);
     if (cd == (iconv_t)-1)
         return error_set(err, E_PARSE,
                          "failed to get IANA encoding %s: ianaindex: invalid encoding "
@@ -36,6 +66,7 @@ int encoding_open(const char *name, struct encoding **ret, struct error *err)
     e->cd = cd;
     e->wide = wide;
     e->is_be = wide != WIDE_LE;
+    e->has_c1s = is_windows_page(str_c(name));
     *ret = e;
     return 0;
 }
@@ -108,7 +139,8 @@ void encoding_decode(struct encoding *e, str line, int64_t offset, struct buf *o
         out->len += before - room;
         if (rc != (size_t)-1 || errno == E2BIG)
             continue;
-        utf8_append(out, RUNE_ERROR);
+        unsigned char bad = (unsigned char)*in;
+        utf8_append(out, e->has_c1s && bad >= 0x80 && bad <= 0x9f ? bad : RUNE_ERROR);
         size_t skip = MIN(left, (size_t)(e->wide == NARROW ? 1 : 2));
         in += skip;
         left -= skip;
