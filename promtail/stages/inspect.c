@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/gofmt.h"
+#include "base/goquote.h"
 #include "base/gotime.h"
 
 #define BLOCK_BYTES_MAX (64u << 20)
@@ -86,19 +87,26 @@ static void print_extracted(struct buf *out, const struct record *before,
 
 /* --- labels and the rest --- */
 
-static void print_labels(struct buf *out, const struct record *before, const struct record *after,
-                         struct arena *a)
+/* {a="b", c="d"}: as Promtail's label sets print, which are compared as a whole. */
+static str labels_of(const struct record *r, struct arena *a)
 {
-    struct label_list names;
-    label_list_copy(&names, a, &before->labels);
-    for (size_t i = 0; i < after->labels.n; i++)
-        label_list_set(&names, a, after->labels.items[i].name, STR_EMPTY);
-    label_list_sort(&names);
-    for (size_t i = 0; i < names.n; i++) {
-        str name = names.items[i].name;
-        print_change(out, arena_printf(a, ".Entry.Labels[\"%.*s\"]", STR_ARG(name)),
-                     label_list_get(&before->labels, name), label_list_get(&after->labels, name));
+    struct label_list sorted;
+    struct buf b;
+    buf_init(&b, BLOCK_BYTES_MAX);
+    label_list_copy(&sorted, a, &r->labels);
+    label_list_sort(&sorted);
+    buf_append_char(&b, '{');
+    for (size_t i = 0; i < sorted.n; i++) {
+        if (i > 0)
+            buf_append_c(&b, ", ");
+        buf_append_str(&b, sorted.items[i].name);
+        buf_append_char(&b, '=');
+        goquote(&b, sorted.items[i].value);
     }
+    buf_append_char(&b, '}');
+    str text = arena_str(a, buf_str(&b));
+    buf_deinit(&b);
+    return text;
 }
 
 static str time_of(const struct record *r, struct arena *a)
@@ -128,7 +136,7 @@ void inspect_changes(const struct record *before, const struct record *after, st
     struct arena a;
     arena_init(&a, SIZE_MAX);
     print_extracted(out, before, after, &a);
-    print_labels(out, before, after, &a);
+    print_change(out, STR(".Entry.Labels"), labels_of(before, &a), labels_of(after, &a));
     if (before->ts_ns != after->ts_ns)
         print_change(out, STR(".Entry.Entry.Timestamp"), time_of(before, &a), time_of(after, &a));
     print_change(out, STR(".Entry.Entry.Line"), before->line, after->line);

@@ -23,7 +23,9 @@ struct timestamp_stage {
     str source;
     struct time_format *formats; /* format, then fallback_formats */
     size_t n_formats;
-    struct tzone *zone; /* of times that name none; NULL: UTC */
+    struct tzone *zone;  /* of times that name none; NULL: UTC */
+    struct tzone *local; /* of this machine; NULL: UTC */
+    bool has_location;
     bool skip_on_failure;
     struct fudge fudge;
 };
@@ -83,9 +85,10 @@ static int read_config(struct timestamp_stage *s, const struct yaml_node *config
 {
     str location = STR_EMPTY, action = STR_EMPTY;
     bool has_action = false;
+    struct error why = {0};
     int rc = stage_conf_str(config, "source", &s->source, NULL, err);
     if (rc == 0)
-        rc = stage_conf_str(config, "location", &location, NULL, err);
+        rc = stage_conf_str(config, "location", &location, &s->has_location, err);
     if (rc == 0)
         rc = stage_conf_str(config, "action_on_failure", &action, &has_action, err);
     if (rc != 0)
@@ -96,7 +99,7 @@ static int read_config(struct timestamp_stage *s, const struct yaml_node *config
     rc = compile_formats(s, config, a, err);
     if (rc != 0)
         return rc;
-    struct error why = {0};
+    tzone_load(STR("Local"), &s->local, NULL); /* UTC if there is none */
     if (location.len > 0 && tzone_load(location, &s->zone, &why) != 0)
         return error_set(err, E_PARSE, "invalid location specified: %s", why.text);
     s->skip_on_failure = str_eq(action, STR("skip"));
@@ -110,6 +113,7 @@ static void free_stage(struct stage *base)
 {
     struct timestamp_stage *s = (struct timestamp_stage *)base;
     tzone_free(s->zone);
+    tzone_free(s->local);
     fudge_deinit(&s->fudge);
     mem_free(s);
 }
@@ -167,18 +171,18 @@ static int32_t rfc3339_offset_s(str text)
 }
 
 /* The year that brings a time without one nearest to now: around new year's eve it is not this one.
- */
-static struct gotime with_year_of(struct gotime t, const struct tzone *zone)
+ * `local` says what day it is. */
+static struct gotime with_year_of(struct gotime t, const struct tzone *local)
 {
-    struct gotime now = gotime_from_ns(clock_now_ns(), NULL);
+    struct gotime now = gotime_from_ns(clock_now_ns(), local);
     struct gotime_fields this = gotime_fields(&now), f = gotime_fields(&t);
     int64_t year = this.date.year;
     if (f.date.month == 12 && this.date.month == 1)
         year--;
     else if (f.date.month == 1 && this.date.month == 12)
         year++;
-    struct gotime shown = gotime_date(year, f.date.month, f.date.day, f.hour, f.minute, f.second,
-                                      t.ns, t.fixed ? NULL : zone);
+    struct gotime shown =
+        gotime_date(year, f.date.month, f.date.day, f.hour, f.minute, f.second, t.ns, t.zone);
     if (!t.fixed)
         return shown;
     return gotime_in_fixed(gotime_from_unix(shown.s - f.offset_s, shown.ns, NULL), str_c(t.name),
@@ -211,12 +215,13 @@ static bool parse_one(const struct timestamp_stage *s, const struct time_format 
     case FORM_LAYOUT:
         break;
     }
-    const struct tzone *zone = f->is_named ? NULL : s->zone;
+    bool is_located = s->has_location && !f->is_named;
     struct gotime t;
-    if (gotime_parse(f->layout, text, zone, zone, &t, NULL) != 0)
+    if (gotime_parse(f->layout, text, is_located ? s->zone : NULL, is_located ? s->zone : s->local,
+                     &t, NULL) != 0)
         return false;
     if (f->lacks_year)
-        t = with_year_of(t, zone);
+        t = with_year_of(t, s->local);
     *ret_offset_s = gotime_fields(&t).offset_s;
     return in_range(t, ret_ns);
 }

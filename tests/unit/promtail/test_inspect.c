@@ -62,9 +62,8 @@ Test(promtail_inspect, tells_labels_time_line_and_metadata)
     p.after.ts_offset_s = 7200;
     p.after.line = STR("x");
     label_list_add(&p.after.meta, &p.arena, STR("id"), STR("1"));
-    check(&p, "\n{stages.Entry}.Entry.Labels[\"app\"]:\n\t-: a\n\t+: b"
-              "\n{stages.Entry}.Entry.Labels[\"env\"]:\n\t+: "
-              "\n{stages.Entry}.Entry.Labels[\"job\"]:\n\t-: test"
+    check(&p, "\n{stages.Entry}.Entry.Labels:\n\t-: {app=\"a\", job=\"test\"}"
+              "\n\t+: {app=\"b\", env=\"\"}"
               "\n{stages.Entry}.Entry.Entry.Timestamp:\n\t-: 1970-01-01 00:00:00 +0000 UTC"
               "\n\t+: 1970-01-01 02:00:01.5 +0200 +0200"
               "\n{stages.Entry}.Entry.Entry.Line:\n\t-: level=info\n\t+: x"

@@ -69,3 +69,21 @@ Test(promtail_stage_timestamp, reads_all_formats)
     };
     PIPE_CHECK_ALL(cases);
 }
+
+Test(promtail_stage_timestamp, knows_the_abbreviations_of_this_machines_zone)
+{
+    static const struct pipe_case cases[] = {
+        {TIME("'2006-01-02 15:04 MST'"), "2024-05-01 12:00 CEST",
+         "@1714557600000000000 {job=\"test\"} 2024-05-01 12:00 CEST\n"},
+        {TIME("RFC822"), "01 May 24 12:00 CEST",
+         "@1714557600000000000 {job=\"test\"} 01 May 24 12:00 CEST\n"},
+        {TIME("RFC822, location: UTC"), "01 May 24 12:00 CEST", /* not for named formats */
+         "@1714557600000000000 {job=\"test\"} 01 May 24 12:00 CEST\n"},
+        {TIME("'2006-01-02 15:04 MST', location: UTC"), "2024-05-01 10:00 CEST",
+         "@1714557600000000000 {job=\"test\"} 2024-05-01 10:00 CEST\n"},
+        {TIME("'2006-01-02 15:04'"), "2024-05-01 10:00", /* but a time without one is UTC */
+         "@1714557600000000000 {job=\"test\"} 2024-05-01 10:00\n"},
+    };
+    setenv("TZ", "Europe/Berlin", 1);
+    PIPE_CHECK_ALL(cases);
+}
