@@ -34,11 +34,20 @@ void batch_free(struct batch *b)
     mem_free(b);
 }
 
+/* A string field of a protobuf message: tag, length, bytes; nothing if empty. */
+static size_t field_bytes(str s)
+{
+    size_t n = s.len > 0 ? 2 + s.len : 0;
+    for (size_t rest = s.len >> 7; rest > 0; rest >>= 7)
+        n++;
+    return n;
+}
+
 size_t batch_record_bytes(const struct record *r)
 {
     size_t n = r->line.len;
     for (size_t i = 0; i < r->meta.n; i++)
-        n += r->meta.items[i].name.len + r->meta.items[i].value.len;
+        n += field_bytes(r->meta.items[i].name) + field_bytes(r->meta.items[i].value);
     return n;
 }
 

@@ -65,6 +65,8 @@ static void arm_close_timer(struct client *c)
 static str tenant_of(const struct client *c, const struct record *r)
 {
     str tenant = label_list_get(&r->labels, TENANT_LABEL);
+    if (tenant.ptr == NULL)
+        tenant = label_list_get(&c->config->external_labels, TENANT_LABEL);
     return tenant.ptr != NULL ? tenant : c->tenant;
 }
 
@@ -209,8 +211,7 @@ void client_count_long_line(const struct client *c, const struct record *r, size
 
 void client_count_refused_stream(const struct client *c, const struct record *r)
 {
-    client_metrics_dropped(&c->metrics, tenant_of(c, r), DROP_STREAM_LIMIT, 1,
-                           batch_record_bytes(r));
+    client_metrics_dropped(&c->metrics, tenant_of(c, r), DROP_STREAM_LIMIT, 1, r->line.len);
 }
 
 /* --- sending --- */
@@ -229,7 +230,7 @@ static void all_sent(struct client *c)
 static void give_up(struct client *c, const struct group_batch *b, int status)
 {
     str reason = status == 429 ? DROP_RATE_LIMITED : DROP_GENERIC;
-    client_metrics_dropped(&c->metrics, str_c(b->tenant), reason, b->n_entries, b->raw_bytes);
+    client_metrics_dropped(&c->metrics, str_c(b->tenant), reason, b->n_entries, b->body_bytes);
 }
 
 /* Not there, or not what was written: reading it again will not help. */

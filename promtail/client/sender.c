@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/gourl.h"
 #include "base/mem.h"
 #include "promtail/client/metrics.h"
 #include "promtail/client/oauth2.h"
@@ -23,6 +24,7 @@ struct sender {
     struct http_client *http;
     char *authorization;   /* value of the header; NULL: none */
     struct oauth2 *oauth2; /* NULL: none */
+    bool has_user;         /* in the URL: stands for what else is configured, save OAuth 2 */
     struct http_handle *in_flight;
     int64_t started_ns;
     int64_t attempts; /* that failed, of the push whose turn it is */
@@ -143,7 +145,9 @@ struct header_list {
 static void add_header(struct header_list *h, const char *name, str value)
 {
     if (h->n < HEADERS_MAX)
-        h->items[h->n++] = arena_printf(&h->arena, "%s: %.*s", name, STR_ARG(value)).ptr;
+        h->items[h->n++] = value.len > 0
+                               ? arena_printf(&h->arena, "%s: %.*s", name, STR_ARG(value)).ptr
+                               : arena_printf(&h->arena, "%s;", name).ptr; /* one without value */
 }
 
 /* Headers that Promtail sets itself, or that Go's client never sends as they were given. */
@@ -167,7 +171,7 @@ static const char *authorization_of(const struct sender *s)
     for (size_t i = 0; i < own->n; i++)
         if (str_eq_nocase(own->items[i].name, STR("Authorization")))
             return NULL;
-    return s->authorization;
+    return s->has_user ? NULL : s->authorization;
 }
 
 static void make_headers(const struct sender *s, const struct push *p, struct header_list *h)
@@ -252,34 +256,53 @@ static const char *or_null(const char *s)
     return s[0] != '\0' ? s : NULL;
 }
 
+static bool has_user(const char *url)
+{
+    struct arena a;
+    struct gourl u;
+    arena_init(&a, SIZE_MAX);
+    bool has = gourl_parse(str_c(url), &a, &u, NULL) == 0 && u.has_user;
+    arena_deinit(&a);
+    return has;
+}
+
+/* The text itself or what its file holds, without the blanks around it; NULL if empty. */
+static const char *text_or_file(const char *text, const char *file, struct buf *into)
+{
+    buf_init(into, 64 * 1024);
+    buf_append_c(into, text);
+    if (file[0] != '\0')
+        file_read(file, into, NULL);
+    str trimmed = str_trim(buf_str(into));
+    if (trimmed.len > 0)
+        memmove(into->ptr, trimmed.ptr, trimmed.len);
+    into->len = trimmed.len;
+    return into->len > 0 ? buf_c(into) : NULL;
+}
+
 static struct http_client *make_http(struct loop *l, const struct client_config *config)
 {
     const struct http_config *h = &config->http;
-    const char *token_file = or_null(h->bearer_token_file);
-    const char *token_type = NULL;
-    if (token_file == NULL) {
-        token_file = or_null(h->authorization.credentials_file);
-        token_type = or_null(h->authorization.type);
-    }
-    struct buf password;
-    buf_init(&password, 64 * 1024);
-    buf_append_c(&password, h->basic_auth.password);
-    if (h->basic_auth.password_file[0] != '\0')
-        file_read(h->basic_auth.password_file, &password, NULL);
-    password.len = str_trim(buf_str(&password)).len;
+    struct buf username, password;
     struct http_client_config settings = {
         .tls = tls_config_http(&h->tls),
         .user_agent = "promtail/" LOGE_VERSION,
         .proxy_url = or_null(h->proxy_url),
-        .username = or_null(h->basic_auth.username),
-        .password = password.len > 0 ? buf_c(&password) : NULL,
+        .username = text_or_file(h->basic_auth.username, h->basic_auth.username_file, &username),
+        .password = text_or_file(h->basic_auth.password, h->basic_auth.password_file, &password),
         .bearer_token = or_null(h->bearer_token),
-        .bearer_token_file = token_file,
-        .token_type = token_type,
+        .bearer_token_file = or_null(h->bearer_token_file),
         .follow_redirects = h->follow_redirects,
         .timeout_ms = (uint64_t)(config->timeout_ns / NS_PER_MS),
     };
+    if (settings.bearer_token_file == NULL) {
+        settings.bearer_token_file = or_null(h->authorization.credentials_file);
+        settings.token_type = or_null(h->authorization.type);
+    }
+    if (has_user(config->url))
+        settings.username = settings.bearer_token = settings.bearer_token_file = NULL;
     struct http_client *http = http_client_new(l, &settings);
+    buf_deinit(&username);
     buf_deinit(&password);
     return http;
 }
@@ -291,6 +314,7 @@ struct sender *sender_new(struct loop *l, const struct sender_config *config,
     s->config = *config;
     s->owner = *owner;
     s->authorization = make_authorization(config->client);
+    s->has_user = has_user(config->client->url);
     s->http = make_http(l, config->client);
     s->oauth2 = oauth2_new(l, &config->client->http.oauth2, config->client->timeout_ns);
     s->retry_timer = loop_timer_new(l, on_retry_timer, s);

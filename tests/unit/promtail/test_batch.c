@@ -59,7 +59,7 @@ Test(promtail_batch, gathers_streams_and_keeps_their_order)
     add(b, "two", STR("other"), 2, &external);
     add(b, "one", STR("second"), 1500000000123, &external);
     cr_expect_eq(b->n_entries, 3);
-    cr_expect_eq(b->bytes, sizeof "firstothersecond" - 1 + 3 * 2);
+    cr_expect_eq(b->bytes, sizeof "firstothersecond" - 1 + 3 * (2 + 4)); /* as protobuf */
     struct push_request r = decode(b);
     cr_assert_eq(r.n_streams, 2);
     cr_expect(str_eq(r.streams[0].labels_text, STR("{cluster=\"c\", job=\"one\"}")));

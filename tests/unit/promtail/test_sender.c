@@ -1,127 +1,136 @@
-/* The sender against a server on the same loop. */
+/* Requests of a client as a server sees them. */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "promtail/client/metrics.h"
 #include "promtail/client/sender.h"
-#include "runtime/http_server.h"
 #include "runtime/loop.h"
 
-#define TRIES             "2"
-#define BEFORE_SECOND_TRY 3 /* asked before a try, and when it has failed */
-
-struct fixture {
-    struct loop *loop;
-    struct http_server *server;
-    struct sender *sender;
-    struct promtail_config config;
-    struct client_metrics metrics;
-    struct arena arena;
-    char url[64];
-    /* of the server */
-    int answer; /* its status */
-    unsigned n_requests;
-    /* of the owner */
-    bool is_another_next;    /* after the first try: the oldest was dropped */
-    unsigned n_asked, later; /* so many times the push cannot be had */
-    int status;              /* what done() was told */
-    bool is_done;
+/* Takes one request and answers it; `head` holds what came. */
+struct server {
+    int fd;
+    uint16_t port;
+    pthread_t thread;
+    char head[4096];
 };
 
-static void on_push(void *arg, struct http_request *r)
+static void *serve(void *arg)
 {
-    struct fixture *f = arg;
-    f->n_requests++;
-    http_reply(r, f->answer, NULL, STR_EMPTY);
+    static const char answer[] = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+    struct server *s = arg;
+    int fd = accept(s->fd, NULL, NULL);
+    size_t n = 0;
+    while (fd >= 0 && strstr(s->head, "\r\n\r\nbody") == NULL) {
+        ssize_t got = read(fd, s->head + n, sizeof s->head - 1 - n);
+        if (got <= 0)
+            break;
+        n += (size_t)got;
+    }
+    cr_expect_eq(write(fd, answer, sizeof answer - 1), (ssize_t)sizeof answer - 1);
+    close(fd);
+    return NULL;
 }
+
+static void server_start(struct server *s)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    *s = (struct server){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    cr_assert_eq(bind(s->fd, (struct sockaddr *)&at, sizeof at), 0);
+    cr_assert_eq(listen(s->fd, 1), 0);
+    cr_assert_eq(getsockname(s->fd, (struct sockaddr *)&at, &len), 0);
+    s->port = ntohs(at.sin_port);
+    cr_assert_eq(pthread_create(&s->thread, NULL, serve, s), 0);
+}
+
+struct owner {
+    struct loop *loop;
+    int status;
+};
 
 static enum push_turn next(void *arg, struct push *ret)
 {
-    struct fixture *f = arg;
-    if (f->is_done)
-        return PUSH_NONE;
-    if (++f->n_asked == BEFORE_SECOND_TRY && f->is_another_next)
-        sender_forget_tries(f->sender);
-    if (f->n_asked <= f->later)
-        return PUSH_LATER;
-    *ret = (struct push){.body = STR("a push")};
-    return PUSH_READY;
+    struct owner *o = arg;
+    *ret = (struct push){.body = STR("body")};
+    return o->status == 0 ? PUSH_READY : PUSH_NONE;
 }
 
-static void on_stopped(void *arg)
+static void done(void *arg, int status)
 {
-    struct fixture *f = arg;
-    sender_free(f->sender);
-    http_server_free(f->server);
-    loop_stop(f->loop);
+    struct owner *o = arg;
+    o->status = status;
+    loop_stop(o->loop);
 }
 
-static void on_done(void *arg, int status)
+/* What one push of a client with these settings sends; `url` has a %u for the port. */
+static void push(struct server *s, const char *url, const char *settings)
 {
-    struct fixture *f = arg;
-    f->is_done = true;
-    f->status = status;
-    http_server_stop(f->server, 1000, on_stopped, f);
-}
-
-static void init(struct fixture *f)
-{
-    struct http_server_config server = {.listen_address = "127.0.0.1", .metrics_prefix = "test"};
+    char path[] = "/tmp/loge-sender-XXXXXX", flag[64], at[128];
+    int fd = mkstemp(path);
+    FILE *f = fdopen(fd, "w");
+    server_start(s);
+    snprintf(at, sizeof at, url, s->port);
+    fprintf(f, "clients: [{url: '%s', %s}]\n", at, settings);
+    fclose(f);
+    snprintf(flag, sizeof flag, "-config.file=%s", path);
+    char *argv[] = {"promtail", flag, NULL};
+    struct promtail_config config = {0};
+    struct arena arena;
     struct error err = {0};
-    f->loop = loop_new();
-    cr_assert_eq(http_server_start(f->loop, NULL, &server, &f->server, &err), 0, "%s", err.text);
-    http_route(f->server, "/push", HTTP_POST, "push", 1000, on_push, f);
-    snprintf(f->url, sizeof f->url, "-client.url=http://127.0.0.1:%d/push",
-             http_server_port(f->server));
-    char *argv[] = {"promtail",
-                    "-config.file=/dev/null",
-                    f->url,
-                    "-client.min-backoff=10ms",
-                    "-client.max-backoff=20ms",
-                    "-client.max-retries=" TRIES,
-                    NULL};
-    arena_init(&f->arena, 16u << 20);
-    cr_assert_eq(promtail_config_load(6, argv, &f->arena, &f->config, &err), 0, "%s", err.text);
-    client_metrics_init(&f->metrics, STR("test"));
-    struct sender_config config = {
-        .client = &f->config.clients[0], .name = "test", .metrics = &f->metrics};
-    struct sender_owner owner = {.next = next, .done = on_done, .arg = f};
-    f->sender = sender_new(f->loop, &config, &owner);
+    arena_init(&arena, 16u << 20);
+    cr_assert_eq(promtail_config_load(2, argv, &arena, &config, &err), 0, "%s", err.text);
+    unlink(path);
+    struct client_metrics metrics;
+    struct owner owner = {.loop = loop_new()};
+    client_metrics_init(&metrics, STR("h"));
+    struct sender *sender = sender_new(
+        owner.loop,
+        &(struct sender_config){.client = &config.clients[0], .name = "test", .metrics = &metrics},
+        &(struct sender_owner){.next = next, .done = done, .arg = &owner});
+    sender_wake(sender);
+    loop_run(owner.loop);
+    cr_expect_eq(owner.status, 204);
+    sender_free(sender);
+    loop_free(owner.loop);
+    pthread_join(s->thread, NULL);
+    close(s->fd);
+    promtail_config_free(&config);
+    arena_deinit(&arena);
 }
 
-static void run(struct fixture *f)
+static void sends(const char *url, const char *settings, const char *header)
 {
-    sender_wake(f->sender);
-    loop_run(f->loop);
-    loop_free(f->loop);
-    promtail_config_free(&f->config);
-    arena_deinit(&f->arena);
+    struct server s;
+    push(&s, url, settings);
+    cr_expect(strstr(s.head, header) != NULL, "%s: no %s in\n%s", settings, header, s.head);
 }
 
-Test(promtail_sender, asks_again_for_a_push_that_cannot_be_had_now, .timeout = 60)
+Test(promtail_sender, a_user_in_the_url_stands_for_other_ways_to_authenticate)
 {
-    struct fixture f = {.answer = 204, .later = 3};
-    init(&f);
-    run(&f);
-    cr_expect_eq(f.status, 204);
-    cr_expect_eq(f.n_asked, 4);
-    cr_expect_eq(f.n_requests, 1);
+    const char *user = "\r\nAuthorization: Basic dTpw\r\n"; /* u:p */
+    sends("http://u:p@127.0.0.1:%u/x", "bearer_token: t", user);
+    sends("http://u:p@127.0.0.1:%u/x", "authorization: {credentials: t}", user);
+    sends("http://u:p@127.0.0.1:%u/x", "basic_auth: {username: a, password: b}", user);
+    sends("http://u:p@127.0.0.1:%u/x", "headers: {Authorization: own}",
+          "\r\nAuthorization: own\r\n");
 }
 
-Test(promtail_sender, gives_up_after_max_retries, .timeout = 60)
+Test(promtail_sender, a_header_may_be_empty)
 {
-    struct fixture f = {.answer = 500};
-    init(&f);
-    run(&f);
-    cr_expect_eq(f.status, 500);
-    cr_expect_eq(f.n_requests, 2);
+    sends("http://127.0.0.1:%u/x", "headers: {X-A: ''}", "\r\nX-A:\r\n");
 }
 
-Test(promtail_sender, does_not_count_the_tries_of_another_push, .timeout = 60)
+Test(promtail_sender, a_user_may_come_from_a_file)
 {
-    struct fixture f = {.answer = 500, .is_another_next = true};
-    init(&f);
-    run(&f);
-    cr_expect_eq(f.status, 500);
-    cr_expect_eq(f.n_requests, 3);
+    char path[] = "/tmp/loge-user-XXXXXX", settings[128];
+    int fd = mkstemp(path);
+    cr_assert_eq(write(fd, " u \n", 4), 4);
+    close(fd);
+    snprintf(settings, sizeof settings, "basic_auth: {username_file: %s, password: p}", path);
+    sends("http://127.0.0.1:%u/x", settings, "\r\nAuthorization: Basic dTpw\r\n");
+    unlink(path);
 }
