@@ -176,11 +176,16 @@ int stage_weak_str(const struct yaml_node *map, const char *key, struct arena *a
     return is_absent(n) ? 0 : weak_text(n, key, a, ret, err);
 }
 
+static bool is_empty_text(const struct yaml_node *n)
+{
+    return n->kind == YAML_SCALAR && n->text.len == 0;
+}
+
 int stage_weak_bool(const struct yaml_node *map, const char *key, bool *ret, struct error *err)
 {
     const struct yaml_node *n = stage_conf_get(map, key);
     double f;
-    if (is_absent(n) || (n->kind == YAML_SCALAR && n->text.len == 0)) {
+    if (is_absent(n) || is_empty_text(n)) {
         *ret = is_absent(n) && *ret;
         return 0;
     }
@@ -210,7 +215,13 @@ static int weak_whole(const struct yaml_node *n, const char *key, int64_t *ret, 
         *ret = b;
         return 0;
     }
-    if (node_is_string(n) && goparse_int(n->text, 0, 64, ret) == 0)
+    if (is_empty_text(n)) {
+        *ret = 0;
+        return 0;
+    }
+    bool is_signed = strcmp(wanted, "int") == 0;
+    if (node_is_string(n) && (is_signed || !str_has_prefix(n->text, STR("-"))) &&
+        goparse_int(n->text, 0, 64, ret) == 0)
         return 0;
     return not_parsed(n, key, wanted, func, err);
 }
@@ -222,12 +233,7 @@ int stage_weak_int(const struct yaml_node *map, const char *key, int64_t *ret, s
 
 int stage_weak_uint(const struct yaml_node *map, const char *key, int64_t *ret, struct error *err)
 {
-    const struct yaml_node *n = stage_conf_get(map, key);
-    int rc = weak_whole(n, key, ret, "uint", "ParseUint", err);
-    if (rc == 0 && *ret < 0)
-        rc = error_set(err, E_PARSE, "line %d: cannot parse '%s', %lld overflows uint", n->line,
-                       key, (long long)*ret);
-    return rc;
+    return weak_whole(stage_conf_get(map, key), key, ret, "uint", "ParseUint", err);
 }
 
 int stage_weak_float(const struct yaml_node *map, const char *key, double *ret, struct error *err)
@@ -238,6 +244,10 @@ int stage_weak_float(const struct yaml_node *map, const char *key, double *ret, 
         return 0;
     if (!n->is_quoted && yaml_bool(n, &b)) {
         *ret = b;
+        return 0;
+    }
+    if (is_empty_text(n)) {
+        *ret = 0;
         return 0;
     }
     if (node_is_string(n) && goparse_float(n->text, ret) == 0)
@@ -255,7 +265,9 @@ int stage_weak_strs(const struct yaml_node *map, const char *key, struct arena *
     size_t count = is_list ? n->n : 1;
     str *items = ARENA_ARRAY(a, str, MAX(count, 1));
     for (size_t i = 0; i < count; i++) {
-        int rc = weak_text(is_list ? n->items[i] : n, key, a, &items[i], err);
+        const struct yaml_node *item = is_list ? n->items[i] : n;
+        items[i] = STR_EMPTY;
+        int rc = is_absent(item) ? 0 : weak_text(item, key, a, &items[i], err);
         if (rc != 0)
             return rc;
     }

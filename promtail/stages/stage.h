@@ -89,7 +89,8 @@ int stage_conf_node_strs(const struct yaml_node *n, const char *key, struct aren
 int stage_conf_strs(const struct yaml_node *map, const char *key, struct arena *a, str **ret,
                     size_t *ret_n, struct error *err);
 /* The same where Promtail decodes weakly: 100 stands for "100", "5" for 5, "true" for true; texts
- * that are spelled anew are in the arena. */
+ * that are spelled anew are in the arena; "" is 0, and a negative number as an unsigned one stands
+ * for one beyond any count. */
 int stage_weak_str(const struct yaml_node *map, const char *key, struct arena *a, str *ret,
                    bool *ret_is_set, struct error *err);
 int stage_weak_bool(const struct yaml_node *map, const char *key, bool *ret, struct error *err);

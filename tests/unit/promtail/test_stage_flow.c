@@ -107,6 +107,8 @@ Test(promtail_stage_multiline, joins_blocks)
          "{job=\"test\"} [1\na\n{job=\"test\"} b\n"},
         {"- multiline: {firstline: '^\\[', max_lines: 0}\n- labeldrop: [job]", "[1\na\nb\nc\nd",
          "{} [1\na\nb\nc\nd\n"},
+        {"- multiline: {firstline: '^\\[', max_lines: -1}", "[1\na\nb", /* wraps around */
+         "{job=\"test\"} [1\na\nb\n"},
         {"- structured_metadata: {m: job}\n- multiline: {firstline: x}", "x", "{} x\n"},
         {"- regex: {expression: '^(?P<k>\\w)'}\n- labels: {k: }\n- multiline: {firstline: 1}\n"
          "- labeldrop: [job]",
@@ -115,8 +117,8 @@ Test(promtail_stage_multiline, joins_blocks)
     for (size_t i = 0; i + 1 < ARRAY_LEN(cases); i++)
         pipe_check(&cases[i]);
     struct pipe p; /* blocks of several label sets come in any order at the end */
-    pipe_open(&p, cases[5].stages);
-    pipe_put_lines(&p, cases[5].lines);
+    pipe_open(&p, cases[ARRAY_LEN(cases) - 1].stages);
+    pipe_put_lines(&p, cases[ARRAY_LEN(cases) - 1].lines);
     job_pipeline_flush(p.pipeline, INT64_MAX, true);
     cr_assert(strstr(buf_c(&p.out), "{k=\"a\"} a1\na2\n") && strstr(buf_c(&p.out), "b1\nb2\n"));
     pipe_close(&p);

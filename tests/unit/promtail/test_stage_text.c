@@ -117,6 +117,8 @@ Test(promtail_stage_pack, packs_labels_and_values)
         {"- static_labels: {z: s, a: t}\n- regex: {expression: '(?P<m>\\w)'}\n"
          "- pack: {labels: [m, job, a], ingest_timestamp: false}",
          "q", "{a=\"t\",z=\"s\"} {\"job\":\"test\",\"m\":\"q\",\"_entry\":\"q\"}\n"},
+        {"- pack: {labels: [~, job], ingest_timestamp: ''}", "q",
+         "{} {\"job\":\"test\",\"_entry\":\"q\"}\n"},
         {"- pack: {ingest_timestamp: false}", "q", "{job=\"test\"} {\"_entry\":\"q\"}\n"},
     };
     PIPE_CHECK_ALL(cases);
