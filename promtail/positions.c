@@ -56,10 +56,13 @@ static int parse(struct positions *p, str text, struct error *err)
         else if (list->kind != YAML_MAP && list->kind != YAML_NULL)
             rc = error_set(err, E_PARSE, "line %d: positions is not a map", list->line);
         for (size_t j = 0; rc == 0 && j < list->n; j++) {
-            if (list->items[j]->kind != YAML_SCALAR)
-                rc = error_set(err, E_PARSE, "line %d: not a string", list->items[j]->line);
+            const struct yaml_node *value = list->items[j];
+            if (value->kind == YAML_SCALAR)
+                positions_set(p, list->keys[j]->text, value->text);
+            else if (value->kind == YAML_NULL) /* no position, but no fault of the file */
+                positions_set(p, list->keys[j]->text, STR_EMPTY);
             else
-                positions_set(p, list->keys[j]->text, list->items[j]->text);
+                rc = error_set(err, E_PARSE, "line %d: not a string", value->line);
         }
     }
     arena_deinit(&a);

@@ -137,10 +137,10 @@ struct scrape_config {
     size_t n_dns_sd_configs;
     struct journal_config *journal; /* NULL if absent, as the next */
     struct syslog_config *syslog;
-    struct push_config *loki_push_api;
+    struct push_config *loki_push_api, *heroku_drain;
     struct kafka_config *kafka;
     struct gelf_config *gelf;
-    const struct yaml_node *gcplog, *windows_events, *azure_event_hubs, *cloudflare, *heroku_drain;
+    const struct yaml_node *gcplog, *windows_events, *azure_event_hubs, *cloudflare;
     int line; /* in the file */
 };
 

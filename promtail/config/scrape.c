@@ -332,7 +332,7 @@ static const struct config_key scrape_keys[] = {
     UNSUPPORTED_KEY(azure_event_hubs),
     {"gelf", CONFIG_CUSTOM, AT(scrape_config, gelf), .custom = config_read_gelf},
     UNSUPPORTED_KEY(cloudflare),
-    UNSUPPORTED_KEY(heroku_drain),
+    {"heroku_drain", CONFIG_CUSTOM, AT(scrape_config, heroku_drain), .custom = config_read_push},
     {0},
 };
 

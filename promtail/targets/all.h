@@ -3,4 +3,4 @@
 #include "promtail/targets/target.h"
 
 extern const struct target_ops target_file, target_stdin, target_syslog, target_push, target_gelf,
-    target_docker, target_journal, target_kafka;
+    target_docker, target_journal, target_kafka, target_heroku;

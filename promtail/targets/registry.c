@@ -12,6 +12,7 @@ static const struct {
     {&target_push, "Loki Push API"},
     {&target_kafka, "kafka"},
     {&target_gelf, "gelf"},
+    {&target_heroku, "Heroku Drain"},
     {&target_docker, "Docker service discovery"},
 };
 

@@ -109,6 +109,35 @@ server:
         self.expect('{job="push"}', ["zipped", "last"])
         self.expect('{job="push", gone!=""}', [])
 
+    def test_a_heroku_app_drains_here(self):
+        port = lib.free_port()
+        self.promtail(f"""\
+- job_name: drain
+  heroku_drain:
+    server: {{http_listen_address: 127.0.0.1, http_listen_port: {port}}}
+    labels: {{job: heroku, app: fixed}}
+    use_incoming_timestamp: true
+  relabel_configs:
+  - {{source_labels: [__heroku_drain_app], regex: '(a.*)', target_label: app}}
+  - {{source_labels: [__heroku_drain_proc], target_label: proc}}
+  - {{source_labels: [__heroku_drain_param_env], target_label: env}}
+  - {{source_labels: [__tenant_id__], target_label: tenant}}
+""")
+        self.connect(port).close()
+
+        def drain(query, *messages, headers=None):
+            now = time.strftime("%Y-%m-%dT%H:%M:%S.5+00:00", time.gmtime(time.time() - 60))
+            frames = [f"<190>1 {now} host {m}\n" for m in messages]
+            body = "".join(f"{len(f)} {f}" for f in frames)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("POST", "/heroku/api/v1/drain" + query, body, headers or {})
+            return connection.getresponse().status
+        self.assertEqual(drain("?env=a&env=b%20c", "app web.1 - one", "heroku router - two"), 204)
+        self.assertEqual(drain("", "app web.2 - three", "nothing"), 400)
+        self.expect('{job="heroku", app="app", proc="web.1", env="a,b c", tenant=""}', ["one\n"])
+        self.expect('{job="heroku", app="fixed", proc="router"}', ["two\n"])
+        self.expect('{job="heroku", proc="web.2", env=""}', ["three\n"])
+
     def test_file_discovery_wants_json_that_is_json_and_a_job_has_one_target(self):
         """Numbers and trailing words make a .json file useless; the YAML beside it counts."""
         port = lib.free_port()

@@ -81,6 +81,16 @@ Test(promtail_positions, a_file_that_was_changed_is_not_ours)
     buf_deinit(&text);
 }
 
+Test(promtail_positions, a_name_without_a_value_is_no_fault_of_the_file)
+{
+    int64_t offset;
+    write_and_load(STR("positions:\n  /a:\n  /b: ~\n  /c: \"7\"\n"));
+    cr_assert_eq(positions.values.len, 3);
+    cr_assert(positions_get(&positions, STR("/a")).ptr != NULL, "it is there: not read");
+    cr_assert_not(positions_get_offset(&positions, STR("/a"), &offset));
+    cr_assert(positions_get_offset(&positions, STR("/c"), &offset));
+}
+
 Test(promtail_positions, a_file_as_a_crash_leaves_it_is_set_aside)
 {
     char broken[sizeof path + 8];
