@@ -143,12 +143,33 @@ static struct tval eval_and_or(struct teval *x, struct tval dot, bool is_or,
     return final != NULL ? *final : v;
 }
 
+/* The root where any value may stand is a map like others: it may be kept in a list, or printed.
+ * The builtins look after themselves. */
+static int flatten_roots(struct template_call *c, const struct template_func *f, struct tval *args,
+                         int n)
+{
+    bool is_builtin =
+        f >= template_builtins.items && f < template_builtins.items + template_builtins.len;
+    for (int i = 0; i < n && !is_builtin; i++) {
+        struct tmap *m;
+        if (args[i].type != TVAL_ROOT || param_at(f, i) != 'v')
+            continue;
+        int rc = template_call_map(c, &args[i], &m);
+        if (rc != 0)
+            return rc;
+        args[i] = (struct tval){.type = TVAL_MAP, .map = m};
+    }
+    return 0;
+}
+
 static struct tval call(struct teval *x, const struct template_func *f, const struct tnode *node,
                         struct tval *args, int n)
 {
     struct template_call c = {.ctx = x->ctx, .arena = &x->ctx->arena};
     struct tval ret = tval_nil();
-    int rc = f->fn(&c, args, n, &ret);
+    int rc = flatten_roots(&c, f, args, n);
+    if (rc == 0)
+        rc = f->fn(&c, args, n, &ret);
     if (rc == E_LIMIT || rc == E_NO_MEMORY) {
         teval_fail_limit(x, "the result is too large");
     } else if (rc != 0) {

@@ -138,7 +138,7 @@ static void take_width(struct formatter *p, struct tverb *f)
 
 static void take_precision(struct formatter *p, struct tverb *f)
 {
-    if (!at_char(p, '.'))
+    if (!at_char(p, '.') || p->rest.len == 1) /* at the end a point is a verb, if a strange one */
         return;
     p->rest = str_from(p->rest, 1);
     if (p->after_index) /* %[3].2d */

@@ -87,6 +87,17 @@ Test(promtail_stage_template, makes_values)
         {"- template: {source: v, template: '{{ range $k, $x := . }}{{ $k }}={{ $x }};{{ end "
          "}}'}" SHOW("v"),
          "x", "{} Entry=x;job=test;\n"},
+        {"- template: {source: v, template: '{{ list . }} {{ dict \"k\" . }} {{ quote . }} {{ "
+         "toJson "
+         "(dict \"k\" .) }}{{ define \"T\" }}{{ .k.job }}{{ end }} {{ template \"T\" (dict \"k\" "
+         ".) "
+         "}}'}" SHOW("v"),
+         "x",
+         "{} [map[Entry:x job:test]] map[k:map[Entry:x job:test]] \"map[Entry:x job:test]\" "
+         "{\"k\":{\"Entry\":\"x\",\"job\":\"test\"}} test\n"},
+        {"- template: {source: v, template: '{{ printf \"%.\" 3 }} {{ printf \"%.d\" 3 }}'}" SHOW(
+             "v"),
+         "x", "{} %!.(int=3) 3\n"},
         {"- template: {source: v, template: '{{ semver .Entry }} {{ (semver .Entry).Minor }} "
          "{{ semverCompare \"^1.1 || ~3.0.1\" .Entry }} {{ semverCompare \">=1.2, <2\" .Entry "
          "}}'}" SHOW("v"),
