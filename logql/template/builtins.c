@@ -81,7 +81,7 @@ static int index_map(struct template_call *c, const struct tval *item, const str
     bool strings = item->type == TVAL_ROOT && c->ctx->missing_is_empty;
     if (v != NULL)
         *ret = *v;
-    else if (item->type != TVAL_ROOT || !c->ctx->source->get(c->ctx->user, key->s, ret))
+    else if (item->type != TVAL_ROOT || !template_root_get(c->ctx, key->s, ret))
         *ret = strings ? tval_str(STR_EMPTY) : tval_nil();
     return 0;
 }

@@ -62,6 +62,7 @@ void template_ctx_deinit(struct template_ctx *ctx)
 
 void template_ctx_reset(struct template_ctx *ctx)
 {
+    ctx->root = NULL;
     arena_reset(&ctx->arena);
     if (ctx->cache->zones.len > CACHE_MAX) /* not sooner: values of the line may point to them */
         empty_zones(ctx->cache);
@@ -183,10 +184,21 @@ int template_call_take(struct template_call *c, struct buf *b, struct tval *ret)
     return rc;
 }
 
+bool template_root_get(const struct template_ctx *ctx, str name, struct tval *ret)
+{
+    if (ctx->root == NULL)
+        return ctx->source->get(ctx->user, name, ret);
+    const struct tval *found = tmap_get(ctx->root, name);
+    if (found != NULL)
+        *ret = *found;
+    return found != NULL;
+}
+
 int template_call_map(struct template_call *c, const struct tval *v, struct tmap **ret)
 {
-    if (v->type == TVAL_MAP) {
-        *ret = v->map;
+    struct tmap *known = v->type == TVAL_MAP ? v->map : v->type == TVAL_ROOT ? c->ctx->root : NULL;
+    if (known != NULL) {
+        *ret = known;
         return 0;
     }
     const char *type = c->ctx->missing_is_empty ? TMAP_STRINGS : TMAP_ANY;

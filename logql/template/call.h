@@ -75,5 +75,7 @@ static inline int template_return_str(struct tval *ret, str s)
 int template_call_regex(struct template_call *c, str pattern, const struct regex **ret);
 /* The zone of a name; UTC if it is not known. */
 const struct tzone *template_call_zone(struct template_call *c, str name);
-/* A root as a map of its own, another map as it is. */
+/* A value of the root. */
+bool template_root_get(const struct template_ctx *ctx, str name, struct tval *ret);
+/* A root as a map of its own (unless it was changed: then it is one), another map as it is. */
 int template_call_map(struct template_call *c, const struct tval *v, struct tmap **ret);

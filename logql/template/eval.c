@@ -210,7 +210,7 @@ static struct tval eval_call(struct teval *x, struct tval dot, const struct temp
 static struct tval root_field(struct teval *x, str name)
 {
     struct tval v;
-    if (x->ctx->source->get(x->ctx->user, name, &v)) {
+    if (template_root_get(x->ctx, name, &v)) {
         v.boxed = !x->ctx->missing_is_empty;
         return v;
     }

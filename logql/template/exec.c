@@ -169,8 +169,7 @@ static bool print_label(struct exec *x, const struct tval *dot, const struct tno
     const struct tnode *field = n->label;
     struct tval v;
     if (field == NULL || dot->type != TVAL_ROOT ||
-        !x->eval.ctx->source->get(x->eval.ctx->user, field->idents.items[0], &v) ||
-        v.type != TVAL_STRING)
+        !template_root_get(x->eval.ctx, field->idents.items[0], &v) || v.type != TVAL_STRING)
         return false;
     if (!buf_append_str(x->out, v.s))
         teval_fail_limit(&x->eval, "the output is too large");

@@ -44,12 +44,20 @@ static int f_dict(struct template_call *c, struct tval *args, int n, struct tval
     return rc;
 }
 
-/* Changes the map itself.  The line's own values are a copy, so that no function changes them. */
+/* A map to be changed: the root reads what has become of it from then on. */
+static int own_map(struct template_call *c, const struct tval *v, struct tmap **ret)
+{
+    int rc = template_call_map(c, v, ret);
+    if (rc == 0 && v->type == TVAL_ROOT)
+        c->ctx->root = *ret;
+    return rc;
+}
+
 static int f_set(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
     struct tmap *m;
-    int rc = template_call_map(c, &args[0], &m);
+    int rc = own_map(c, &args[0], &m);
     *ret = (struct tval){.type = TVAL_MAP, .map = m};
     return rc != 0 ? rc : put(c, m, args[1].s, args[2]);
 }
@@ -58,7 +66,7 @@ static int f_unset(struct template_call *c, struct tval *args, int n, struct tva
 {
     (void)n;
     struct tmap *m;
-    int rc = template_call_map(c, &args[0], &m);
+    int rc = own_map(c, &args[0], &m);
     if (rc == 0)
         tmap_remove(m, args[1].s);
     *ret = (struct tval){.type = TVAL_MAP, .map = m};
@@ -182,7 +190,7 @@ static int merge_all(struct template_call *c, struct tval *args, int n, bool ove
                      struct tval *ret)
 {
     struct tmap *dst, *src;
-    int rc = template_call_map(c, &args[0], &dst);
+    int rc = own_map(c, &args[0], &dst);
     for (int i = 1; rc == 0 && i < n; i++) {
         rc = template_call_map(c, &args[i], &src);
         if (rc == 0 && src != dst)
@@ -263,10 +271,6 @@ static int f_deep_copy(struct template_call *c, struct tval *args, int n, struct
     (void)n;
     if (args[0].type == TVAL_NIL)
         return template_call_fail(c, "reflect: call of reflect.Value.Type on zero Value");
-    if (args[0].type == TVAL_ROOT) { /* made anew each time */
-        ret->type = TVAL_MAP;
-        return template_call_map(c, &args[0], &ret->map);
-    }
     return copy_value(c, &args[0], 0, ret);
 }
 

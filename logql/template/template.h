@@ -46,6 +46,7 @@ struct template_ctx {
     void *user;
     /* Loki: a missing label is the empty string; Promtail: no value at all. */
     bool missing_is_empty;
+    struct tmap *root;            /* all values, once a function has changed them; else NULL */
     str line;                     /* {{__line__}} */
     int64_t ts_ns;                /* {{__timestamp__}} */
     int64_t now_ns;               /* {{now}}; 0: the clock */

@@ -95,6 +95,12 @@ Test(promtail_stage_template, makes_values)
          "x",
          "{} [map[Entry:x job:test]] map[k:map[Entry:x job:test]] \"map[Entry:x job:test]\" "
          "{\"k\":{\"Entry\":\"x\",\"job\":\"test\"}} test\n"},
+        {"- template: {source: v, template: '{{ $_ := set . \"a\" .job }}{{ $_ := unset . \"job\" "
+         "}}{{ "
+         ".a }} {{ .job }} {{ index . \"a\" }} {{ len . }} {{ . }}'}" SHOW("v"),
+         "x\ny",
+         "{} test <no value> test 2 map[Entry:x a:test]\n"
+         "{} test <no value> test 2 map[Entry:y a:test]\n"},
         {"- template: {source: v, template: '{{ printf \"%.\" 3 }} {{ printf \"%.d\" 3 }}'}" SHOW(
              "v"),
          "x", "{} %!.(int=3) 3\n"},
