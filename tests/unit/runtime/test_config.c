@@ -143,15 +143,60 @@ Test(runtime_config, expands_the_environment_when_asked)
         {"${LOGE_T%ue}", "val"},
         {"${LOGE_T##*a}", "lue"},
         {"100$", "100$"},
+        {"a\\/b \\x", "a/b \\x"},
+        {"$$${LOGE_T}$${LOGE_T}", "$value${LOGE_T}"},
+        {"${LOGE_U:+x}${LOGE_U:?y}${LOGE_U:=z}${LOGE_U=w}", "xyzw"},
+        {"${LOGE_T:+x}${LOGE_T:?y}", "valuevalue"},
+        {"${LOGE_U:-a${LOGE_T}b$$c\\\\d}", "avalueb$$c\\\\d"},
+        {"${LOGE_U:-}", ""},
+        {"${LOGE_T^}${LOGE_E^}${LOGE_E,,}${LOGE_T^,}", "Value\303\211t\303\251tvalue"},
+        {"${#LOGE_E}", "3"},
+        {"${LOGE_T: -2}${LOGE_T:3}${LOGE_T:9}${LOGE_T:1:9}${LOGE_T:x}", "valueuealuevalue"},
+        {"${LOGE_P//\\//-}${LOGE_P/b/}${LOGE_P/#a/x}${LOGE_P/%c/x}", "a-b-ca//cx/b/ca/b/x"},
+        {"${LOGE_P/#a/}${LOGE_P/%c/}", "a/b/ca/b/c"},
+        {"${LOGE_P#*/}${LOGE_P##*/}${LOGE_P%/*}${LOGE_P%%/*}${LOGE_P#*}", "b/cca/ba/b/c"},
+    };
+    setenv("LOGE_E", "\303\251t", 1);
+    setenv("LOGE_P", "a/b/c", 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf out;
+        buf_init(&out, 1000);
+        cr_expect_eq(config_expand_env(str_c(cases[i].in), &out, NULL), 0, "%s", cases[i].in);
+        cr_expect_str_eq(buf_c(&out), cases[i].out, "%s: %s", cases[i].in, buf_c(&out));
+        buf_deinit(&out);
+    }
+    cr_assert_neq(config_expand_env(STR("${LOGE_T"), &(struct buf){.max = 100}, &err), 0);
+}
+
+Test(runtime_config, refuses_what_the_environment_library_refuses)
+{
+    static const struct {
+        const char *in, *why;
+    } cases[] = {
+        {"${LOGE_T", "missing closing brace"},
+        {"${LOGE_T\"}", "missing closing brace"},
+        {"${LOGE_T-x}", "missing closing brace"},
+        {"${}", "unable to parse variable name"},
+        {"${ x}", "unable to parse variable name"},
+        {"${LOGE_T:-x", "unable to parse substitution within function"},
+        {"${LOGE_T:}", "unable to parse substitution within function"},
+        {"${LOGE_T#}", "unable to parse substitution within function"},
+        {"${LOGE_T/a}", "bad substitution"},
+        {"${LOGE_T^^x}", "bad substitution"},
+        {"${#LOGE_T:1}", "bad substitution"},
+        {"${#}", "bad substitution"},
+        {"${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:"
+         "-",
+         "nested too deep"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct buf out;
         buf_init(&out, 1000);
-        cr_assert_eq(config_expand_env(str_c(cases[i].in), &out, NULL), 0, "%s", cases[i].in);
-        cr_assert_str_eq(buf_c(&out), cases[i].out);
+        err = (struct error){0};
+        cr_expect_neq(config_expand_env(str_c(cases[i].in), &out, &err), 0, "%s", cases[i].in);
+        cr_expect(strstr(err.text, cases[i].why) != NULL, "%s: %s", cases[i].in, err.text);
         buf_deinit(&out);
     }
-    cr_assert_neq(config_expand_env(STR("${LOGE_T"), &(struct buf){.max = 100}, &err), 0);
 }
 
 Test(runtime_config, flags_override_and_bad_ones_are_named)
