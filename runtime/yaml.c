@@ -129,24 +129,51 @@ static int load_list(struct loader *l, const yaml_event_t *start, int depth, str
     return 0;
 }
 
-static bool has_key(const node_vec *keys, str name)
+/* A map as it grows. */
+struct open_map {
+    node_vec keys, values;
+    struct strmap slots;          /* text of the key -> struct slot */
+    const struct yaml_node *both; /* see struct yaml_node */
+};
+
+struct slot {
+    size_t at;
+    bool is_written; /* in the map itself, not merged */
+};
+
+/* The last one wins, whether written or merged, as in Go's structs. */
+static int put_pair(struct loader *l, struct open_map *m, struct yaml_node *key,
+                    struct yaml_node *value, bool is_written)
 {
-    for (size_t i = 0; i < keys->len; i++)
-        if (str_eq(keys->items[i]->text, name))
-            return true;
-    return false;
+    struct slot *slot = strmap_get(&m->slots, key->text);
+    if (slot == NULL) {
+        slot = ARENA_NEW(l->arena, struct slot);
+        *slot = (struct slot){m->keys.len, is_written};
+        strmap_put(&m->slots, key->text, slot);
+        VEC_PUSH_ARENA(l->arena, &m->keys, key);
+        VEC_PUSH_ARENA(l->arena, &m->values, value);
+        return 0;
+    }
+    if (is_written && slot->is_written)
+        return error_set_at(l->err, E_PARSE, key->line, key->col,
+                            "yaml: unmarshal errors:\n  line %d: key \"%.*s\" already set in map",
+                            key->line, STR_ARG(key->text));
+    slot->is_written |= is_written;
+    m->both = m->both != NULL ? m->both : key;
+    m->keys.items[slot->at] = key;
+    m->values.items[slot->at] = value;
+    return 0;
 }
 
-/* Adds the pairs of `from` (a map, or a list of maps) whose keys are not there yet. */
-static int merge_map(struct loader *l, const struct yaml_node *from, node_vec *keys,
-                     node_vec *values)
+/* Adds the pairs of `from`: a map, or a list of maps of which the first wins. */
+static int merge_map(struct loader *l, const struct yaml_node *from, struct open_map *m)
 {
     if (from->kind == YAML_LIST) {
-        for (size_t i = 0; i < from->n; i++) {
-            if (from->items[i]->kind != YAML_MAP)
+        for (size_t i = from->n; i > 0; i--) {
+            if (from->items[i - 1]->kind != YAML_MAP)
                 return error_set(l->err, E_PARSE,
                                  "yaml: map merge requires map or sequence of maps as the value");
-            int rc = merge_map(l, from->items[i], keys, values);
+            int rc = merge_map(l, from->items[i - 1], m);
             if (rc != 0)
                 return rc;
         }
@@ -155,17 +182,12 @@ static int merge_map(struct loader *l, const struct yaml_node *from, node_vec *k
     if (from->kind != YAML_MAP)
         return error_set(l->err, E_PARSE,
                          "yaml: map merge requires map or sequence of maps as the value");
-    for (size_t i = 0; i < from->n; i++) {
-        if (has_key(keys, from->keys[i]->text))
-            continue;
-        VEC_PUSH_ARENA(l->arena, keys, from->keys[i]);
-        VEC_PUSH_ARENA(l->arena, values, from->items[i]);
-    }
+    for (size_t i = 0; i < from->n; i++)
+        put_pair(l, m, from->keys[i], from->items[i], false);
     return count_nodes(l, from->n);
 }
 
-static int load_pair(struct loader *l, const yaml_event_t *key_event, int depth, node_vec *keys,
-                     node_vec *values, node_vec *merges)
+static int load_pair(struct loader *l, const yaml_event_t *key_event, int depth, struct open_map *m)
 {
     struct yaml_node *key = NULL, *value = NULL;
     int rc = load_node(l, key_event, depth + 1, &key);
@@ -182,45 +204,40 @@ static int load_pair(struct loader *l, const yaml_event_t *key_event, int depth,
     yaml_event_delete(&event);
     if (rc != 0)
         return rc;
-    if (str_eq(key->text, STR("<<")) && !key->is_quoted) {
-        VEC_PUSH_ARENA(l->arena, merges, value);
-        return 0;
-    }
-    if (has_key(keys, key->text))
-        return error_set_at(l->err, E_PARSE, key->line, key->col,
-                            "yaml: unmarshal errors:\n  line %d: key \"%.*s\" already set in map",
-                            key->line, STR_ARG(key->text));
-    VEC_PUSH_ARENA(l->arena, keys, key);
-    VEC_PUSH_ARENA(l->arena, values, value);
-    return 0;
+    if (str_eq(key->text, STR("<<")) && !key->is_quoted)
+        return merge_map(l, value, m);
+    return put_pair(l, m, key, value, true);
 }
 
-static int load_map(struct loader *l, const yaml_event_t *start, int depth, struct yaml_node **ret)
+static int load_pairs(struct loader *l, int depth, struct open_map *m)
 {
-    struct yaml_node *map = new_node(l, start, YAML_MAP);
-    node_vec keys = {0}, values = {0}, merges = {0};
     for (;;) {
         yaml_event_t event;
         int rc = next_event(l, &event);
         if (rc != 0)
             return rc;
-        if (event.type == YAML_MAPPING_END_EVENT) {
-            yaml_event_delete(&event);
-            break;
-        }
-        rc = load_pair(l, &event, depth, &keys, &values, &merges);
+        bool is_end = event.type == YAML_MAPPING_END_EVENT;
+        if (!is_end)
+            rc = load_pair(l, &event, depth, m);
         yaml_event_delete(&event);
-        if (rc != 0)
+        if (is_end || rc != 0)
             return rc;
     }
-    for (size_t i = 0; i < merges.len; i++) {
-        int rc = merge_map(l, merges.items[i], &keys, &values);
-        if (rc != 0)
-            return rc;
-    }
-    map->keys = keys.items;
-    map->items = values.items;
-    map->n = keys.len;
+}
+
+static int load_map(struct loader *l, const yaml_event_t *start, int depth, struct yaml_node **ret)
+{
+    struct yaml_node *map = new_node(l, start, YAML_MAP);
+    struct open_map m = {0};
+    strmap_init(&m.slots);
+    int rc = load_pairs(l, depth, &m);
+    strmap_deinit(&m.slots);
+    if (rc != 0)
+        return rc;
+    map->keys = m.keys.items;
+    map->items = m.values.items;
+    map->n = m.keys.len;
+    map->both = m.both;
     *ret = map;
     return 0;
 }

@@ -17,6 +17,9 @@ struct yaml_node {
     struct yaml_node **items; /* list: items; map: values */
     struct yaml_node **keys;  /* map */
     size_t n;
+    /* A key that is written and merged too, or merged twice; NULL: none.  The last one stands in
+     * the map, as Go reads it into a struct; into a map of its own it refuses that. */
+    const struct yaml_node *both;
 };
 
 #define YAML_NODES_MAX 1000000

@@ -14,6 +14,9 @@ int config_read_string_map(struct config_reader *r, const struct yaml_node *node
         return 0;
     if (node->kind != YAML_MAP)
         return config_fail(r, node, "cannot unmarshal into a map of strings");
+    if (node->both != NULL)
+        return config_fail(r, node->both, "key \"%.*s\" already set in map",
+                           STR_ARG(node->both->text));
     for (size_t i = 0; i < node->n; i++) {
         const struct yaml_node *value = node->items[i];
         if (value->kind == YAML_LIST || value->kind == YAML_MAP)
@@ -264,13 +267,27 @@ static int read_file_sds(struct config_reader *r, const struct yaml_node *node, 
                             &s->n_file_sd_configs);
 }
 
+/* Untyped maps refuse a key that is merged over another. */
+static int check_merges(struct config_reader *r, const struct yaml_node *node, int depth)
+{
+    if (depth > YAML_DEPTH_MAX)
+        return 0;
+    if (node->both != NULL)
+        return config_fail(r, node->both, "key \"%.*s\" already set in map",
+                           STR_ARG(node->both->text));
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < node->n; i++)
+        rc = check_merges(r, node->items[i], depth + 1);
+    return rc;
+}
+
 /* Stages are looked at when their pipeline is made. */
 static int keep_stages(struct config_reader *r, const struct yaml_node *node, void *field)
 {
     if (node->kind != YAML_LIST && node->kind != YAML_NULL)
         return config_fail(r, node, "cannot unmarshal into a list of stages");
     *(const struct yaml_node **)field = node;
-    return 0;
+    return check_merges(r, node, 0);
 }
 
 /* A job whose target is not there would run and send nothing. */

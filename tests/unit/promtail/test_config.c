@@ -221,6 +221,25 @@ Test(promtail_config, errors_of_the_file_are_worded_as_by_promtail)
               err.text);
 }
 
+Test(promtail_config, what_is_merged_follows_its_place)
+{
+#define BASE "clients: [&base {url: 'http://h/x', batchsize: 1}, "
+    accepted(BASE "{<<: *base, batchsize: 2}]\n" JOB);
+    cr_expect_eq(config.clients[1].batchsize_bytes, 2);
+    accepted(BASE "{name: n, batchsize: 2, <<: *base}]\n" JOB);
+    cr_expect_eq(config.clients[1].batchsize_bytes, 1);
+    accepted(BASE "{<<: [{name: a}, {name: b}, *base]}]\n" JOB);
+    cr_expect_str_eq(config.clients[1].name, "a");
+    refused(BASE "{batchsize: 2, batchsize: 3}]\n" JOB, "key \"batchsize\" already set in map");
+    refused(BASE "{<<: 5}]\n" JOB, "map merge requires map or sequence of maps as the value");
+    accepted(SD("static_configs: [{labels: &l {a: b}}, {labels: {<<: *l, c: d}}]"));
+    refused(SD("static_configs: [{labels: &l {a: b}}, {labels: {<<: *l, a: d}}]"),
+            "key \"a\" already set in map");
+    refused(SD("static_configs: [], pipeline_stages: [{labels: &l {a: b}}, {labels: {a: c, "
+               "<<: *l}}]"),
+            "key \"a\" already set in map");
+}
+
 Test(promtail_config, lists_are_lists)
 {
     refused(SD("static_configs: [{targets: a}]"), "into a list of strings");
