@@ -67,7 +67,6 @@ static int start_core(struct app *app, struct error *err)
 {
     struct target_env env = {.loop = app->loop,
                              .workers = app->workers,
-                             .server = app->server,
                              .on_end = on_input_end,
                              .on_end_arg = app};
     return core_start(&env, app->config, &app->core, err);
@@ -222,9 +221,9 @@ static void on_signal_stop(void *arg)
 static void start(struct app *app)
 {
     struct error err = {0};
-    int rc = start_server(app, &err);
-    if (rc == 0)
-        rc = start_core(app, &err);
+    int rc = start_core(app, &err);
+    if (rc == 0) /* who can ask this port finds those of the targets open too */
+        rc = start_server(app, &err);
     if (rc != 0) {
         log_error(COMPONENT, "error creating promtail", LOG_C("error", err.text));
         app_stop(app, 1);

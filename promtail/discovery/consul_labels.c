@@ -37,10 +37,11 @@ static void set_map(struct build *b, const char *name, const json_t *map)
     }
 }
 
-/* ,a,b, : the separators around make matching one tag simple. */
+/* ,a,b, : the separators around make matching one tag simple.  Without any there are two. */
 static str joined_tags(const json_t *tags, const char *separator, struct arena *a)
 {
-    str all = arena_str(a, str_c(separator));
+    bool has_tags = json_array_size(tags) > 0;
+    str all = arena_printf(a, "%s%s", separator, has_tags ? "" : separator);
     size_t i;
     json_t *tag;
     json_array_foreach((json_t *)tags, i, tag)

@@ -191,10 +191,12 @@ static int fail(struct error *err, const char *what, int rc)
 
 static int add_matches(struct journal_target *t, struct error *err)
 {
-    for (str rest = str_c(t->config->matches); rest.ptr != NULL;) {
-        str match = str_split(&rest, ' ');
-        if (match.len == 0)
-            continue;
+    for (str rest = str_trim(str_c(t->config->matches)); rest.len > 0; rest = str_trim(rest)) {
+        size_t end = 0;
+        while (end < rest.len && strchr(" \t\r\n\v\f", rest.ptr[end]) == NULL)
+            end++;
+        str match = str_sub(rest, 0, end);
+        rest = str_from(rest, end);
         size_t eq = str_find_char(match, '=');
         int rc = eq == STR_NPOS ? -EINVAL : sd_journal_add_match(t->journal, match.ptr, match.len);
         if (rc < 0)

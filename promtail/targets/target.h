@@ -9,7 +9,6 @@
 #include "promtail/config/config.h"
 #include "promtail/pipeline.h"
 
-struct http_server;
 struct loop;
 struct positions;
 struct tail_pool;
@@ -22,7 +21,6 @@ struct target_env {
     struct workers *workers;
     struct source_registry *sources;
     struct positions *positions;
-    struct http_server *server; /* Promtail's own server; NULL if disabled */
     const struct promtail_config *config;
     struct tail_pool *tail_pool; /* of the file targets */
     void (*on_end)(void *arg);   /* a target that ends by itself (stdin) calls it once */

@@ -187,6 +187,7 @@ Test(promtail_consul, an_instance_has_labels_of_node_and_service)
     has(&g.targets[0], "__meta_consul_tagged_address_lan", "10.0.0.2");
     has(&g.targets[1], "__address__", "[fd00::1]:81");
     has(&g.targets[1], "__meta_consul_dc", "here");
+    has(&g.targets[1], "__meta_consul_tags", ",,");
     json_decref(root);
     arena_deinit(&a);
 }
