@@ -65,10 +65,8 @@ static void on_input_end(void *arg)
 
 static int start_core(struct app *app, struct error *err)
 {
-    struct target_env env = {.loop = app->loop,
-                             .workers = app->workers,
-                             .on_end = on_input_end,
-                             .on_end_arg = app};
+    struct target_env env = {
+        .loop = app->loop, .workers = app->workers, .on_end = on_input_end, .on_end_arg = app};
     return core_start(&env, app->config, &app->core, err);
 }
 
