@@ -176,12 +176,11 @@ static int merge(struct template_call *c, struct tmap *dst, const struct tmap *s
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < src->len; i++) {
-        const struct tval *old = tmap_get(dst, src->keys[i]);
-        if (old != NULL && old->type == TVAL_MAP && src->values[i].type == TVAL_MAP && depth < 512)
-            rc = merge(c, old->map, src->values[i].map, overwrite, depth + 1);
-        else if (old == NULL || convert_is_empty(old) ||
-                 (overwrite && !convert_is_empty(&src->values[i])))
-            rc = put(c, dst, src->keys[i], src->values[i]);
+        const struct tval *old = tmap_get(dst, src->keys[i]), *new = &src->values[i];
+        if (old != NULL && old->type == TVAL_MAP && new->type == TVAL_MAP &&depth < 512)
+            rc = merge(c, old->map, new->map, overwrite, depth + 1);
+        else if (overwrite || (new->type != TVAL_NIL && (old == NULL || convert_is_empty(old))))
+            rc = put(c, dst, src->keys[i], *new);
     }
     return rc;
 }

@@ -190,11 +190,13 @@ static bool meets_operator(const struct version *v, str op, const struct version
     return op.ptr[0] == '>' || op.ptr[1] == '>' ? c >= 0 : c < 0 || is_like;
 }
 
-/* One part of a constraint.  Versions with a pre-release meet only constraints that have one. */
-static bool meets_one(const struct version *v, str text, bool *ret_is_valid)
+/* One part of a constraint, its operator in `op` or before it.  Versions with a pre-release meet
+ * only constraints that have one. */
+static bool meets_one(const struct version *v, str op, str text, bool *ret_is_valid)
 {
     struct version want;
-    str op = take_operator(&text);
+    if (op.len == 0)
+        op = take_operator(&text);
     if (!parse_version(text, true, &want)) {
         *ret_is_valid = false;
         return false;
@@ -216,6 +218,35 @@ static str next_part(str *rest)
     return part;
 }
 
+/* 1.2 - 1.4: from the one up to the other.  False if something else comes. */
+static bool take_range(str *rest, str *ret_from, str *ret_to)
+{
+    str after = *rest, from = next_part(&after);
+    if (!str_has_prefix(after, STR("- ")) || from.len == 0)
+        return false;
+    after = str_from(after, 2);
+    *ret_from = from;
+    *ret_to = next_part(&after);
+    *rest = after;
+    return true;
+}
+
+/* What stands between two ||: all of it must be met. */
+static bool meets_all(const struct version *v, str rest, bool *ret_is_valid)
+{
+    bool are_met = true;
+    str from, to;
+    while (rest.len > 0) {
+        if (take_range(&rest, &from, &to)) {
+            are_met = meets_one(v, STR(">="), from, ret_is_valid) && are_met;
+            are_met = meets_one(v, STR("<="), to, ret_is_valid) && are_met;
+        } else {
+            are_met = meets_one(v, STR_EMPTY, next_part(&rest), ret_is_valid) && are_met;
+        }
+    }
+    return are_met;
+}
+
 static int f_semver_compare(struct template_call *c, struct tval *args, int n, struct tval *ret)
 {
     (void)n;
@@ -226,12 +257,9 @@ static int f_semver_compare(struct template_call *c, struct tval *args, int n, s
         size_t end = str_find(rest, STR("||"));
         str all = end == STR_NPOS ? rest : str_sub(rest, 0, end);
         rest = end == STR_NPOS ? STR_EMPTY : str_from(rest, end + 2);
-        bool are_met = true;
         if (!parse_version(args[1].s, false, &v))
             return template_call_fail(c, "Invalid Semantic Version");
-        while (all.len > 0)
-            are_met = meets_one(&v, next_part(&all), &is_valid) && are_met;
-        is_met = is_met || are_met;
+        is_met = meets_all(&v, all, &is_valid) || is_met;
     }
     if (!is_valid || args[0].s.len == 0)
         return template_call_fail(c, "improper constraint: %.*s", STR_ARG(args[0].s));

@@ -218,6 +218,7 @@ static int f_duration_round(struct template_call *c, struct tval *args, int n, s
         ns = args[0].i;
     else if (args[0].type == TVAL_TIME)
         ns = gotime_ns(now(c)) - gotime_ns(*args[0].t);
+    /* of a time to come, too: sprig loses the sign */
     uint64_t s = (ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns) / NS_PER_S;
     struct buf b;
     template_call_buf(c, &b);
@@ -227,8 +228,7 @@ static int f_duration_round(struct template_call *c, struct tval *args, int n, s
     if (i == ARRAY_LEN(units))
         buf_append_c(&b, "0s");
     else
-        buf_printf(&b, "%s%llu%s", ns < 0 ? "-" : "", (unsigned long long)(s / units[i].s),
-                   units[i].unit);
+        buf_printf(&b, "%llu%s", (unsigned long long)(s / units[i].s), units[i].unit);
     return template_call_take(c, &b, ret);
 }
 

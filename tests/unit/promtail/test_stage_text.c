@@ -101,6 +101,15 @@ Test(promtail_stage_template, makes_values)
          "x\ny",
          "{} test <no value> test 2 map[Entry:x a:test]\n"
          "{} test <no value> test 2 map[Entry:y a:test]\n"},
+        {"- template: {source: v, template: '{{ semverCompare \"1.2 - 1.4\" .Entry }} {{ "
+         "semverCompare "
+         "\"2 - 3 || 1.4\" .Entry }}'}" SHOW("v"),
+         "1.4.9\n1.5.0", "{} true true\n{} false false\n"},
+        {"- template: {source: v, template: '{{ mergeOverwrite (dict \"a\" 1 \"b\" 2) (dict \"a\" "
+         "\"\" "
+         "\"b\" nil) }} {{ merge (dict) (dict \"a\" nil) }} {{ durationRound \"-2h\" }}'}" SHOW(
+             "v"),
+         "x", "{} map[a: b:<nil>] map[] 2h\n"},
         {"- template: {source: v, template: '{{ printf \"%.\" 3 }} {{ printf \"%.d\" 3 }}'}" SHOW(
              "v"),
          "x", "{} %!.(int=3) 3\n"},
