@@ -12,22 +12,80 @@
 #define CONFIG_FILE_BYTES_MAX (16u << 20)
 #define BLOCK_DEPTH_MAX       16
 
-/* a=b,c=d */
+/* One field of a comma list; in quotes it may hold commas, and quotes doubled. */
+static int take_field(str *rest, struct buf *field)
+{
+    bool is_quoted = rest->len > 0 && rest->ptr[0] == '"';
+    size_t i = is_quoted;
+    for (; i < rest->len; i++) {
+        char c = rest->ptr[i];
+        if (is_quoted && c == '"') {
+            bool is_end = i + 1 == rest->len || rest->ptr[i + 1] == ',';
+            if (!is_end && rest->ptr[i + 1] != '"')
+                return E_PARSE;
+            is_quoted = !is_end;
+            i++;
+            if (is_end)
+                break;
+        } else if (!is_quoted && (c == ',' || c == '"')) {
+            if (c == '"')
+                return E_PARSE;
+            break;
+        }
+        buf_append_char(field, c);
+    }
+    *rest = i < rest->len ? str_from(*rest, i + 1) : (str){0};
+    return is_quoted ? E_PARSE : 0;
+}
+
+static int add_label(str pair, struct arena *a, struct label_list *ret, struct error *err)
+{
+    size_t eq = str_find_char(pair, '=');
+    if (eq == STR_NPOS)
+        return error_set(err, E_INVALID, "%.*s must be formatted as key=value", STR_ARG(pair));
+    str name = str_sub(pair, 0, eq), value = str_from(pair, eq + 1);
+    if (name.len == 0 || !str_is_utf8(name) || !str_is_utf8(value))
+        return error_set(err, E_INVALID, "invalid name \"%.*s\"", STR_ARG(name));
+    label_list_set(ret, a, arena_str(a, name), arena_str(a, value));
+    return 0;
+}
+
+/* a=b,c=d; one pair alone may have commas in its value. */
+static int parse_labels(str text, struct arena *a, struct label_list *ret, struct error *err)
+{
+    size_t first = str_find_char(text, '=');
+    if (first == STR_NPOS || str_find_char(str_from(text, first + 1), '=') == STR_NPOS) {
+        while (text.len > 0 && text.ptr[0] == '"')
+            text = str_from(text, 1);
+        while (text.len > 0 && text.ptr[text.len - 1] == '"')
+            text.len--;
+        return add_label(text, a, ret, err);
+    }
+    struct buf field;
+    buf_init(&field, BUF_NO_LIMIT);
+    int rc = 0;
+    while (rc == 0 && text.ptr != NULL) {
+        field.len = 0;
+        rc = take_field(&text, &field);
+        rc = rc != 0 ? error_set(err, E_INVALID, "parse error: a quote in the wrong place")
+                     : add_label(buf_str(&field), a, ret, err);
+    }
+    buf_deinit(&field);
+    return rc;
+}
+
+/* The flag stands for the labels of the `client` block. */
 static int parse_label_flag(const char *text, struct arena *a, struct label_list *ret,
                             struct error *err)
 {
-    str rest = str_c(text);
-    while (rest.ptr != NULL && rest.len > 0) {
-        str part = str_split(&rest, ',');
-        size_t eq = str_find_char(part, '=');
-        if (eq == STR_NPOS)
-            return error_set(err, E_INVALID,
-                             "invalid value \"%s\" for flag -client.external-labels: incorrect "
-                             "label format: expected key=value",
-                             text);
-        label_list_set(ret, a, str_sub(part, 0, eq), str_from(part, eq + 1));
-    }
-    return 0;
+    struct error why = {0};
+    if (text[0] == '\0')
+        return 0;
+    *ret = (struct label_list){0};
+    if (parse_labels(str_c(text), a, ret, &why) == 0)
+        return 0;
+    return error_set(err, E_INVALID, "invalid value \"%s\" for flag -client.external-labels: %s",
+                     text, why.text);
 }
 
 static int read_file(const char *path, struct arena *a, str *ret, struct error *err)

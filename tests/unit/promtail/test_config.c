@@ -240,6 +240,41 @@ Test(promtail_config, what_is_merged_follows_its_place)
             "key \"a\" already set in map");
 }
 
+Test(promtail_config, labels_of_the_flag_are_a_comma_list)
+{
+    static const struct {
+        const char *flag, *labels, *why;
+    } cases[] = {
+        {"a=b,c=d", "{a=\"b\", c=\"d\"}", NULL},
+        {"a=b,c", "{a=\"b,c\"}", NULL},
+        {"\"a=b\"", "{a=\"b\"}", NULL},
+        {"\"a=b,c\",d=\"", NULL, "quote"},
+        {"\"a=b,\"\"c\",d=e=f", "{a=\"b,\\\"c\", d=\"e=f\"}", NULL},
+        {"a=,b=", "{a=\"\", b=\"\"}", NULL},
+        {"a", NULL, "a must be formatted as key=value"},
+        {"a=b,c=d,e", NULL, "e must be formatted as key=value"},
+        {"a=b,=d", NULL, "invalid name \"\""},
+        {"a=b,\"c=d", NULL, "quote"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char flag[128];
+        struct buf text;
+        buf_init(&text, BUF_NO_LIMIT);
+        snprintf(flag, sizeof flag, "-client.external-labels=%s", cases[i].flag);
+        int rc = load("client: {url: 'http://h/x', external_labels: {old: x}}\n" JOB, flag);
+        if (cases[i].why != NULL) {
+            cr_expect_eq(rc, E_INVALID, "%s", cases[i].flag);
+            cr_expect(strstr(err.text, cases[i].why) != NULL, "%s: %s", cases[i].flag, err.text);
+        } else {
+            const struct label_list *l = &config.clients[0].external_labels;
+            cr_expect_eq(rc, 0, "%s: %s", cases[i].flag, err.text);
+            labels_print(&(struct labels){l->items, l->n}, &text);
+            cr_expect_str_eq(buf_c(&text), cases[i].labels);
+        }
+        buf_deinit(&text);
+    }
+}
+
 Test(promtail_config, lists_are_lists)
 {
     refused(SD("static_configs: [{targets: a}]"), "into a list of strings");
