@@ -12,6 +12,18 @@ void matches_start(struct matches *m, const struct regex *re, str text)
     m->n_groups = MIN(regex_group_count(re) + 1, MATCHES_GROUPS_MAX);
 }
 
+/* Offset of the first rune at or behind `at`; RE2 finds \B between the bytes of one, too. */
+static size_t rune_start(str text, size_t at)
+{
+    uint32_t rune;
+    for (size_t back = 1; back < UTF8_MAX && back <= at; back++) {
+        size_t width = utf8_decode(str_from(text, at - back), &rune);
+        if (width > back)
+            return at - back + width;
+    }
+    return at;
+}
+
 /* An empty match right behind another match does not count. */
 bool matches_next(struct matches *m)
 {
@@ -21,6 +33,10 @@ bool matches_next(struct matches *m)
             return false;
         size_t start = (size_t)(m->groups[0].ptr - m->text.ptr), end = start + m->groups[0].len;
         bool counts = true;
+        if (start == end && rune_start(m->text, start) != start) {
+            m->at = rune_start(m->text, start);
+            continue;
+        }
         if (end == m->at) {
             counts = start != m->ended;
             m->at += MAX(utf8_decode(str_from(m->text, m->at), &rune), (size_t)1);
@@ -34,10 +50,18 @@ bool matches_next(struct matches *m)
     return false;
 }
 
-static bool is_name_char(char c)
+/* Length of a name at the beginning of s: letters, digits and underscores. */
+static size_t name_length(str s)
 {
-    return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (unsigned char)c >= 0x80;
+    uint32_t rune;
+    size_t n = 0;
+    while (n < s.len) {
+        size_t width = utf8_decode(str_from(s, n), &rune);
+        if (!rune_is_letter(rune) && !rune_is_digit(rune) && rune != '_')
+            break;
+        n += width;
+    }
+    return n;
 }
 
 /* The name in $name or ${name}, taken off *s; false if it is none. */
@@ -47,9 +71,7 @@ static bool take_name(str *s, str *ret)
     bool braced = rest.len > 0 && rest.ptr[0] == '{';
     if (braced)
         rest = str_from(rest, 1);
-    size_t n = 0;
-    while (n < rest.len && is_name_char(rest.ptr[n]))
-        n++;
+    size_t n = name_length(rest);
     if (n == 0 || (braced && (n == rest.len || rest.ptr[n] != '}')))
         return false;
     *ret = str_sub(rest, 0, n);

@@ -110,6 +110,12 @@ Test(promtail_stage_template, makes_values)
          "\"b\" nil) }} {{ merge (dict) (dict \"a\" nil) }} {{ durationRound \"-2h\" }}'}" SHOW(
              "v"),
          "x", "{} map[a: b:<nil>] map[] 2h\n"},
+        {"- template: {source: v, template: '{{ regexReplaceAll \"(x)\" .Entry "
+         "\"$1\u2192$1\u00e9|\" }}'}" SHOW("v"),
+         "x", "{} x\xe2\x86\x92|\n"},
+        {"- template: {source: v, template: '{{ regexReplaceAll \"\\\\B\" .Entry \"-\" }}'}" SHOW(
+             "v"),
+         "x\xc3\xa9", "{} x\xc3\xa9-\n"}, /* not within a rune */
         {"- template: {source: v, template: '{{ printf \"%.\" 3 }} {{ printf \"%.d\" 3 }}'}" SHOW(
              "v"),
          "x", "{} %!.(int=3) 3\n"},
