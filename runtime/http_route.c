@@ -152,7 +152,7 @@ void http_route(struct http_server *s, const char *path, unsigned flags, const c
 static bool is_allowed(const struct http_route *route, enum http_method_index method)
 {
     static const unsigned flags[HTTP_M_COUNT] = {HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_DELETE};
-    return (route->flags & flags[method]) != 0;
+    return (route->flags & (flags[method] | HTTP_ANY)) != 0;
 }
 
 static bool is_name(str segment)

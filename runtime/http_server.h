@@ -46,6 +46,7 @@ enum http_route_flags {
     HTTP_ON_WORKER = 16, /* the handler runs on the worker pool; 503 when its queue is full */
     HTTP_WEBSOCKET = 32, /* the handler upgrades with websocket_accept() */
     HTTP_NO_ACCESS_LOG = 64,
+    HTTP_ANY = 128, /* any method; HEAD is answered without the body */
 };
 
 /* `path` may hold {name} segments ("/loki/api/v1/label/{name}/values") read with http_path_param,

@@ -12,10 +12,12 @@ static int start(struct loop *l, const void *config, const struct discovery_sink
     p->sink = *sink;
     *ret = p;
     /* Promtail adds a target when none is named, so that labels alone are enough. */
-    struct label_list none = {0};
+    struct label address = {STR("__address__"), STR("localhost")};
+    struct label_list localhost = {.items = &address, .n = 1};
+    label_list_rehash(&localhost);
     struct target_group group = {
         .source = STR("static"),
-        .targets = c->n_targets > 0 ? c->targets : &none,
+        .targets = c->n_targets > 0 ? c->targets : &localhost,
         .n_targets = c->n_targets > 0 ? c->n_targets : 1,
         .labels = c->labels,
     };

@@ -189,7 +189,7 @@ static void route(struct app *app, const char *path, unsigned flags, const char 
 void pages_register(struct app *app)
 {
     const struct server_config *c = &app->config->server;
-    const unsigned any = HTTP_GET | HTTP_POST;
+    const unsigned any = HTTP_ANY;
     route(app, "/ready", any | HTTP_NO_ACCESS_LOG, "ready", ready);
     if (c->register_instrumentation || c->profiling_enabled)
         route(app, "/metrics", any | HTTP_NO_ACCESS_LOG, "metrics", metrics);

@@ -3,7 +3,9 @@
 #include <jansson.h>
 
 #include "base/mem.h"
+#include "promtail/config/config.h"
 #include "promtail/discovery/consul_labels.h"
+#include "promtail/discovery/discovery.h"
 #include "promtail/discovery/dns_answer.h"
 #include "promtail/discovery/docker_api.h"
 #include "promtail/targets/docker_stream.h"
@@ -26,6 +28,27 @@ static void has(const struct label_list *l, const char *name, const char *value)
 {
     str got = label_list_get(l, str_c(name));
     cr_assert(str_eq_c(got, value), "%s is %.*s, not %s", name, STR_ARG(got), value);
+}
+
+/* --- static --- */
+
+static void check_localhost(void *arg, struct provider *p, const struct target_group *group)
+{
+    (void)p;
+    cr_assert_eq(group->n_targets, 1);
+    has(&group->targets[0], "__address__", "localhost");
+    *(bool *)arg = true;
+}
+
+Test(promtail_discovery, a_static_group_without_targets_is_localhost)
+{
+    struct static_config c = {0};
+    struct provider *p;
+    bool is_seen = false;
+    struct discovery_sink sink = {.update = check_localhost, .arg = &is_seen};
+    cr_assert_eq(provider_static.start(NULL, &c, &sink, &p, NULL), 0);
+    cr_assert(is_seen);
+    provider_static.stop(p);
 }
 
 /* --- docker --- */

@@ -1,6 +1,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "base/mem.h"
 #include "http_fixture.h"
 #include "runtime/metrics.h"
 
@@ -85,6 +86,27 @@ Test(runtime_http, knows_unknown_paths_and_wrong_methods)
     buf_deinit(&in);
     in = raw_exchange(&f, STR("GET /%zz HTTP/1.1\r\n" HEAD "\r\n"));
     cr_assert(has_text(&in, "HTTP/1.1 400 "));
+    buf_deinit(&in);
+    fixture_stop(&f);
+}
+
+Test(runtime_http, any_method_is_taken_where_that_is_wanted)
+{
+    static const char *const methods[] = {"GET", "POST", "DELETE", "OPTIONS", "FETCH"};
+    struct fixture f;
+    fixture_init(&f, NULL, 1, 16);
+    http_route(f.server, "/ready", HTTP_ANY, "ready", 1000, answer_params, NULL);
+    fixture_run(&f);
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        char text[128];
+        int n = snprintf(text, sizeof text, "%s /ready?a=b HTTP/1.1\r\n" HEAD "\r\n", methods[i]);
+        struct buf in = raw_exchange(&f, str_make(text, (size_t)n));
+        cr_assert(str_has_suffix(buf_str(&in), STR("\r\n\r\na=b;")), "%s", methods[i]);
+        buf_deinit(&in);
+    }
+    struct buf in = raw_exchange(&f, STR("HEAD /ready?a=b HTTP/1.1\r\n" HEAD "\r\n"));
+    cr_assert(has_text(&in, "HTTP/1.1 200 OK\r\n"));
+    cr_assert(str_has_suffix(buf_str(&in), STR("\r\n\r\n")), "no body");
     buf_deinit(&in);
     fixture_stop(&f);
 }
