@@ -191,6 +191,9 @@ static void make_headers(const struct sender *s, const struct push *p, struct he
     for (size_t i = 0; i < own->n; i++)
         if (!is_reserved(s, own->items[i].name, p->tenant.len > 0))
             add_header(h, arena_c(&h->arena, own->items[i].name), own->items[i].value);
+    const struct label_list *more = &s->config.client->http.headers;
+    for (size_t i = 0; i < more->n; i++)
+        add_header(h, arena_c(&h->arena, more->items[i].name), more->items[i].value);
     h->items[h->n] = NULL;
 }
 

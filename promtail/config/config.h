@@ -56,6 +56,7 @@ struct http_config {
     struct tls_config tls;
     bool follow_redirects;
     bool enable_http2;
+    struct label_list headers; /* http_headers: a name as often as it has values */
 };
 
 struct client_config {

@@ -1,10 +1,12 @@
 /* The lists of the configuration: clients, scrape_configs and what is in them. */
+#include "base/file.h"
 #include "base/gourl.h"
 #include "base/mem.h"
 #include "promtail/config/check.h"
 #include "promtail/config/tables.h"
 
 #define AT(type, member) offsetof(struct type, member)
+#define HEADER_BYTES_MAX (64u * 1024)
 
 int config_read_string_map(struct config_reader *r, const struct yaml_node *node, void *field)
 {
@@ -37,6 +39,93 @@ int config_read_labels(struct config_reader *r, const struct yaml_node *node, vo
                                STR_ARG(name));
     }
     return config_read_string_map(r, node, field);
+}
+
+/* The proper spelling of a header that is made by the client itself; NULL if it is none. */
+static const char *reserved_header(str name)
+{
+    static const char *const names[] = {"Authorization",
+                                        "Host",
+                                        "Content-Encoding",
+                                        "Content-Length",
+                                        "Content-Type",
+                                        "User-Agent",
+                                        "Connection",
+                                        "Keep-Alive",
+                                        "Proxy-Authenticate",
+                                        "Proxy-Authorization",
+                                        "Www-Authenticate",
+                                        "Accept-Encoding",
+                                        "X-Prometheus-Remote-Write-Version",
+                                        "X-Prometheus-Remote-Read-Version",
+                                        "X-Prometheus-Scrape-Timeout-Seconds",
+                                        "X-Amz-Date",
+                                        "X-Amz-Security-Token",
+                                        "X-Amz-Content-Sha256"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_eq_nocase(name, str_c(names[i])))
+            return names[i];
+    return NULL;
+}
+
+struct header_values {
+    struct config_strings values, secrets, files;
+};
+
+static const struct config_key header_keys[] = {
+    {"values", CONFIG_STRING_LIST, AT(header_values, values), ""},
+    {"secrets", CONFIG_STRING_LIST, AT(header_values, secrets), ""},
+    {"files", CONFIG_STRING_LIST, AT(header_values, files), ""},
+    {0},
+};
+
+static void add_headers(struct arena *a, str name, const struct config_strings *values,
+                        struct label_list *into)
+{
+    for (size_t i = 0; i < values->n; i++)
+        label_list_add(into, a, name, str_c(values->items[i]));
+}
+
+static int add_header_files(struct config_reader *r, const struct yaml_node *at, str name,
+                            const struct config_strings *files, struct label_list *into)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < files->n; i++) {
+        struct buf text;
+        struct error err = {0};
+        buf_init(&text, HEADER_BYTES_MAX);
+        if (file_read(files->items[i], &text, &err) != 0)
+            rc =
+                config_fail(r, at, "unable to read headers file %s: %s", files->items[i], err.text);
+        else
+            label_list_add(into, config_arena(r), name,
+                           arena_str(config_arena(r), str_trim(buf_str(&text))));
+        buf_deinit(&text);
+    }
+    return rc;
+}
+
+int config_read_http_headers(struct config_reader *r, const struct yaml_node *node, void *field)
+{
+    if (node->kind != YAML_MAP && node->kind != YAML_NULL)
+        return config_fail(r, node, "cannot unmarshal into a map of headers");
+    for (size_t i = 0; i < node->n; i++) {
+        struct header_values h = {0};
+        const struct yaml_node *one = node->items[i];
+        str name = node->keys[i]->text;
+        int rc = config_read_block(r, header_keys, one, &h);
+        if (rc == 0 && reserved_header(name) != NULL)
+            rc = config_fail(r, node->keys[i], "setting header \"%s\" is not allowed",
+                             reserved_header(name));
+        if (rc != 0)
+            return rc;
+        add_headers(config_arena(r), name, &h.values, field);
+        add_headers(config_arena(r), name, &h.secrets, field);
+        rc = add_header_files(r, one, name, &h.files, field);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
 }
 
 int config_read_list(struct config_reader *r, const struct yaml_node *node, size_t item_size,

@@ -26,8 +26,12 @@ extern const struct config_key config_basic_auth_keys[], config_authorization_ke
         {"no_proxy", CONFIG_IGNORED}, {"proxy_from_environment", CONFIG_IGNORED},                  \
         {"proxy_connect_header", CONFIG_IGNORED},                                                  \
     {                                                                                              \
-        "http_headers", CONFIG_IGNORED                                                             \
+        "http_headers", CONFIG_CUSTOM, offsetof(struct type, member.headers),                      \
+            .custom = config_read_http_headers                                                     \
     }
+
+/* {name: {values: [], secrets: [], files: []}} into a struct label_list. */
+int config_read_http_headers(struct config_reader *r, const struct yaml_node *node, void *field);
 
 /* {name: text} into a struct label_list, scalars as written, sorted by name. */
 int config_read_string_map(struct config_reader *r, const struct yaml_node *node, void *field);

@@ -275,6 +275,15 @@ Test(promtail_config, labels_of_the_flag_are_a_comma_list)
     }
 }
 
+Test(promtail_config, some_headers_are_the_clients_own)
+{
+    refused(CLIENT(", http_headers: {authorization: {values: [x]}}"),
+            "setting header \"Authorization\" is not allowed");
+    refused(CLIENT(", http_headers: {X-A: {files: [/no/such]}}"),
+            "unable to read headers file /no/such: open /no/such: no such file or directory");
+    refused(CLIENT(", http_headers: {X-A: {value: x}}"), "field value not found");
+}
+
 Test(promtail_config, lists_are_lists)
 {
     refused(SD("static_configs: [{targets: a}]"), "into a list of strings");

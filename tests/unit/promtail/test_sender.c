@@ -134,3 +134,17 @@ Test(promtail_sender, a_user_may_come_from_a_file)
     sends("http://127.0.0.1:%u/x", settings, "\r\nAuthorization: Basic dTpw\r\n");
     unlink(path);
 }
+
+Test(promtail_sender, headers_may_have_several_values)
+{
+    struct server s;
+    char path[] = "/tmp/loge-header-XXXXXX", settings[160];
+    int fd = mkstemp(path);
+    cr_assert_eq(write(fd, " f \n", 4), 4);
+    close(fd);
+    snprintf(settings, sizeof settings,
+             "http_headers: {X-A: {secrets: [s], values: [v, w], files: [%s]}}", path);
+    push(&s, "http://127.0.0.1:%u/x", settings);
+    cr_expect(strstr(s.head, "\r\nX-A: v\r\nX-A: w\r\nX-A: s\r\nX-A: f\r\n") != NULL, "%s", s.head);
+    unlink(path);
+}
