@@ -136,6 +136,14 @@ bool logfmt_unquote(str s, struct arena *a, str *ret)
     return true;
 }
 
+static bool has_control(str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if ((unsigned char)s.ptr[i] < ' ')
+            return true;
+    return false;
+}
+
 /* Stands on the opening quote. */
 static bool quoted_value(struct logfmt_scan *s, struct arena *a)
 {
@@ -148,7 +156,8 @@ static bool quoted_value(struct logfmt_scan *s, struct arena *a)
     }
     s->at = end;
     s->value = str_sub(s->line, from, end - 1);
-    if (has_escape && !logfmt_unquote(s->value, a, &s->value))
+    if (has_escape &&
+        ((s->is_strict && has_control(s->value)) || !logfmt_unquote(s->value, a, &s->value)))
         return fail(s, LOGFMT_BAD_QUOTED);
     return true;
 }

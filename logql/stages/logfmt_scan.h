@@ -21,6 +21,9 @@ enum logfmt_error {
 struct logfmt_scan {
     str line;
     struct byte_index *index; /* of the line, or NULL */
+    /* Set it to read as go-logfmt does, with which Promtail reads: a value between quotes that has
+     * escapes may not hold control characters. */
+    bool is_strict;
     size_t at;
     str key;                 /* never empty after a true logfmt_next() */
     str value;               /* empty for a bare key and for key= */

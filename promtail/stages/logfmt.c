@@ -48,6 +48,7 @@ static void take(const struct logfmt_stage *s, struct record *r, str key, str va
 static bool take_pairs(const struct logfmt_stage *s, struct record *r, str line)
 {
     struct logfmt_scan scan = logfmt_scan(line);
+    scan.is_strict = true;
     while (!logfmt_is_end(&scan) && logfmt_next(&scan, r->arena))
         take(s, r, scan.key, scan.value);
     return scan.error == LOGFMT_OK;

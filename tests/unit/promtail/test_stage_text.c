@@ -31,6 +31,10 @@ Test(promtail_stage_logfmt, extracts_mapped_keys)
         {"- logfmt: {mapping: {v: key}}\n- labels: {v: }", "key", "{job=\"test\",v=\"\"} key\n"},
         {"- logfmt: {mapping: {v: , w: }}\n- labels: {v: , w: }", "v=1 \"bad w=2",
          "{job=\"test\",v=\"1\"} v=1 \"bad w=2\n"},
+        /* an escape forbids control characters around it */
+        {"- logfmt: {mapping: {v: , w: , x: }}\n- labels: {v: , w: , x: }",
+         "v=\"a\tb\" w=\"a\\\"\tb\" x=1",
+         "{job=\"test\",v=\"a\tb\"} v=\"a\tb\" w=\"a\\\"\tb\" x=1\n"},
         /* a line break ends a value; what stands behind a fault is lost */
         {"- json: {expressions: {in: }}\n- logfmt: {mapping: {v: , w: }, source: in}\n"
          "- labels: {v: , w: }",
