@@ -101,8 +101,12 @@ static int compile(struct stage_build *b, const struct yaml_node *config, struct
     s->is_drop = str_eq(c.action, STR("drop"));
     s->reason = c.reason.len > 0 ? c.reason : STR("match_stage");
     rc = selector_parse(c.selector, b->arena, &s->selector, &why);
-    if (rc != 0)
-        error_set(err, rc, "invalid selector syntax for match stage: %s", why.text);
+    if (rc != 0) /* a filter's regex has a text of its own */
+        error_set(err, rc, "%s%s",
+                  str_has_prefix(str_c(why.text), STR("error parsing pipeline: "))
+                      ? ""
+                      : "invalid selector syntax for match stage: ",
+                  why.text);
     else if (!s->is_drop)
         rc = compile_inner(b, s, c.stages, err);
     if (rc != 0)

@@ -40,7 +40,9 @@ Test(promtail_stage_conf, refuses_wrong_settings)
         {"- match: {selector: '{a=\"b\"} c', action: drop}",
          "unexpected IDENTIFIER, expecting != or !~ or |~ or |="},
         {"- match: {selector: '{a=\"b\"} |~ \"(\"', action: drop}",
-         "error parsing pipeline: error parsing regexp: missing closing ): `(`"},
+         "invalid match stage config: error parsing pipeline: error parsing regexp: missing "
+         "closing "
+         "): `(`"},
         {"- match: {selector: '{a=`b`}', action: drop}", "invalid selector syntax"},
         {"- match: {selector: '{a=\"b}', action: drop}", "literal not terminated"},
         {"- match: {selector: '{a=\"b\"} |= \"x\" or \"y\"', action: drop}",
