@@ -2,6 +2,13 @@
 
 #include "base/mem.h"
 
+#define KEPT_FINISHED 8
+
+struct source_list {
+    struct source **items;
+    size_t len, cap;
+};
+
 void source_registry_init(struct source_registry *r, size_t n_clients)
 {
     *r = (struct source_registry){.n_clients = n_clients};
@@ -54,19 +61,35 @@ static int64_t mark_lowest(const struct source_mark *m)
     return m->holes.len > 0 ? MIN(m->holes.items[0].from, m->pos) : m->pos;
 }
 
+/* Nothing refers to it, and every peer has what there was. */
+static bool is_settled(const struct source_registry *r, const struct source *s)
+{
+    bool is_settled = s->refs == 0 && s->is_finished;
+    for (size_t i = 0; i < r->n_clients && is_settled; i++)
+        is_settled = s->acked[i].is_finished && s->acked[i].pos >= s->queued[i].pos;
+    return is_settled;
+}
+
+/* Of sources of one name; `first` is the newest. */
+static void list_gone(const struct source_registry *r, struct source *first,
+                      struct source_list *gone)
+{
+    bool is_over = true;
+    size_t n = 0;
+    for (const struct source *s = first; s != NULL; s = s->next_named)
+        is_over &= s->is_finished;
+    for (struct source *s = first; s != NULL; s = s->next_named, n++)
+        if (is_settled(r, s) && (is_over || n >= KEPT_FINISHED))
+            VEC_PUSH(gone, s);
+}
+
 void source_registry_sweep(struct source_registry *r)
 {
-    VEC(struct source *) gone = {0};
+    struct source_list gone = {0};
     size_t at = 0;
-    void *item;
-    while (strmap_next(&r->by_key, &at, NULL, &item)) {
-        struct source *s = item;
-        bool is_settled = s->refs == 0 && s->is_finished;
-        for (size_t i = 0; i < r->n_clients && is_settled; i++)
-            is_settled = s->acked[i].is_finished && s->acked[i].pos >= s->queued[i].pos;
-        if (is_settled)
-            VEC_PUSH(&gone, s);
-    }
+    void *first;
+    while (strmap_next(&r->by_name, &at, NULL, &first))
+        list_gone(r, first, &gone);
     for (size_t i = 0; i < gone.len; i++) {
         strmap_remove(&r->by_key, str_c(gone.items[i]->key));
         remove_named(r, gone.items[i]);

@@ -75,7 +75,8 @@ struct source_registry {
 
 void source_registry_init(struct source_registry *r, size_t n_clients);
 void source_registry_deinit(struct source_registry *r);
-/* Frees the finished sources that nothing refers to. */
+/* Frees the finished sources that nothing refers to.  Of a name of which more is to come, some are
+ * kept: their texts may turn up once more, as copies. */
 void source_registry_sweep(struct source_registry *r);
 /* Clients for which is_new[i] is true have never been told anything: they begin where reading goes
  * on for the others.  When all journals are read, before anything else is. */

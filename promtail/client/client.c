@@ -91,7 +91,8 @@ void client_put(struct client *c, struct record *r)
             arm_close_timer(c);
     }
     if (!batch_add(b, r, &c->config->external_labels))
-        client_metrics_dropped(&c->metrics, tenant, STR("out_of_memory"), 1, batch_record_bytes(r));
+        client_metrics_dropped(&c->metrics, tenant, STR("out_of_memory"), 1, batch_record_bytes(r),
+                               r->line.len);
 }
 
 /* While something is under way, batches grow rather than queue up. */
@@ -109,7 +110,7 @@ static void take_batch(struct client *c, struct group *g, struct batch *b)
     struct group_batch one = {.n_entries = b->n_entries, .raw_bytes = b->bytes};
     buf_init(&one.body, BUF_NO_LIMIT);
     if (batch_encode(b, &one.body) != 0) {
-        client_metrics_dropped(&c->metrics, b->tenant, STR("out_of_memory"), b->n_entries,
+        client_metrics_dropped(&c->metrics, b->tenant, STR("out_of_memory"), b->n_entries, b->bytes,
                                b->bytes);
         buf_deinit(&one.body);
         return;
@@ -147,7 +148,7 @@ static void drop_oldest(struct client *c)
         if (b == NULL)
             return;
         client_metrics_dropped(&c->metrics, str_c(b->tenant), STR("wal_full"), b->n_entries,
-                               b->raw_bytes);
+                               b->raw_bytes, b->raw_bytes);
         queue_next_done(&c->queue);
         sender_forget_tries(c->sender);
     }
@@ -206,12 +207,13 @@ void client_count_long_line(const struct client *c, const struct record *r, size
     if (is_cut)
         client_metrics_mutated(&c->metrics, tenant_of(c, r), DROP_LINE_TOO_LONG, bytes);
     else
-        client_metrics_dropped(&c->metrics, tenant_of(c, r), DROP_LINE_TOO_LONG, 1, bytes);
+        client_metrics_dropped(&c->metrics, tenant_of(c, r), DROP_LINE_TOO_LONG, 1, bytes, bytes);
 }
 
 void client_count_refused_stream(const struct client *c, const struct record *r)
 {
-    client_metrics_dropped(&c->metrics, tenant_of(c, r), DROP_STREAM_LIMIT, 1, r->line.len);
+    client_metrics_dropped(&c->metrics, tenant_of(c, r), DROP_STREAM_LIMIT, 1, r->line.len,
+                           r->line.len);
 }
 
 /* --- sending --- */
@@ -230,7 +232,8 @@ static void all_sent(struct client *c)
 static void give_up(struct client *c, const struct group_batch *b, int status)
 {
     str reason = status == 429 ? DROP_RATE_LIMITED : DROP_GENERIC;
-    client_metrics_dropped(&c->metrics, str_c(b->tenant), reason, b->n_entries, b->body_bytes);
+    client_metrics_dropped(&c->metrics, str_c(b->tenant), reason, b->n_entries, b->body_bytes,
+                           b->raw_bytes);
 }
 
 /* Not there, or not what was written: reading it again will not help. */

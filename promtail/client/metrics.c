@@ -26,7 +26,7 @@ void client_metrics_init(struct client_metrics *m, str host)
 }
 
 void client_metrics_dropped(const struct client_metrics *m, str tenant, str reason, size_t entries,
-                            size_t bytes)
+                            size_t bytes, size_t lost_bytes)
 {
     struct metric_family *f = metric_family("promtail_dropped_entries_total", METRIC_COUNTER,
                                             "Number of log entries dropped because failed to be "
@@ -38,7 +38,7 @@ void client_metrics_dropped(const struct client_metrics *m, str tenant, str reas
         "Number of bytes dropped because failed to be sent to the ingester after all retries.",
         drop_names, NULL);
     metric_add(metric_with3(f, m->host, tenant, reason), (double)bytes);
-    loss_count(m->host, reason, bytes);
+    loss_count(m->host, reason, lost_bytes);
 }
 
 void client_metrics_mutated(const struct client_metrics *m, str tenant, str reason, size_t bytes)

@@ -14,8 +14,9 @@ struct client_metrics {
 };
 
 void client_metrics_init(struct client_metrics *m, str host);
+/* `bytes` as Promtail counts them, of a batch those of the request; `lost_bytes` those of lines. */
 void client_metrics_dropped(const struct client_metrics *m, str tenant, str reason, size_t entries,
-                            size_t bytes);
+                            size_t bytes, size_t lost_bytes);
 void client_metrics_mutated(const struct client_metrics *m, str tenant, str reason, size_t bytes);
 void client_metrics_retry(const struct client_metrics *m, str tenant);
 void client_metrics_request(const struct client_metrics *m, int status, int64_t took_ns);

@@ -197,6 +197,41 @@ class PromtailTest(unittest.TestCase):
         promtail.start()
         self.check_all(200)
 
+    def test_does_not_read_again_what_is_compressed_when_it_was_read(self):
+        promtail = self.read_a_hundred_lines_and_kill()
+        path = os.path.join(promtail.folder, "logs", "a.log")
+        os.rename(path, path + ".1")
+        subprocess.run(["gzip", path + ".1"], check=True)
+        promtail.append("a.log", lines(100, 150))
+        promtail.start()
+        self.check_all(150)  # and so the first one is read to its end
+        promtail.append("a.log", lines(150, 200))
+        self.check_all(200)
+        promtail.kill()
+        os.rename(path, path + ".2")
+        promtail.append("a.log.2", lines(200, 250))
+        promtail.append("a.log.3", lines(250, 300))  # came and went meanwhile
+        os.utime(path + ".1.gz")
+        promtail.append("a.log", lines(300, 350))
+        promtail.start()
+        self.check_all(350)
+
+    def test_drains_a_rotated_file_that_is_reached_through_a_link(self):
+        self.sink.start()
+        promtail = self.start()
+        real = os.path.join(promtail.folder, "real")
+        os.mkdir(real)
+        os.symlink("../real/0.log", os.path.join(promtail.folder, "logs", "a.log"))
+        promtail.append("a.log", lines(0, 100))
+        promtail.start()
+        lib.wait_until(lambda: self.sink.distinct() == 100, what="the first lines")
+        promtail.kill()
+        promtail.append("a.log", lines(100, 150))
+        os.rename(real + "/0.log", real + "/0.log.1")
+        promtail.append("a.log", lines(150, 200))
+        promtail.start()
+        self.check_all(200)
+
     def test_drains_a_rotated_file_though_nothing_has_come_in_its_place(self):
         promtail = self.read_a_hundred_lines_and_kill()
         path = os.path.join(promtail.folder, "logs", "a.log")

@@ -31,6 +31,20 @@ static bool is_gone_for_sure(const struct tail *t, const struct folder_set *fold
     return is_last_look(t) || (t->looks >= 2 && !folders->is_stale);
 }
 
+/* When the source was made: the end of its key, see new_source(). */
+static int64_t begun_ns(const struct source *s)
+{
+    size_t dot = str_rfind_char(str_c(s->key), '.');
+    return dot == STR_NPOS ? 0 : (int64_t)strtoull(s->key + dot + 1, NULL, 16);
+}
+
+/* The file was written when it was compressed: that says nothing of its text. */
+static bool read_as_gzip(struct generation *g)
+{
+    g->written_ns = begun_ns(g->source);
+    return generation_read_as_gzip(g);
+}
+
 /* Goes on with a generation found beside the path.  What nobody writes to for long has been quiet
  * for long: else every start would keep all that was rotated for a while. */
 static void drain(struct tail *t, struct source *s, int fd, bool is_gzip)
@@ -40,7 +54,7 @@ static void drain(struct tail *t, struct source *s, int fd, bool is_gzip)
     g->offset = s->read_to;
     g->quiet_since_mono_ns -= MAX(clock_now_ns() - g->written_ns, (int64_t)0);
     generation_forget_yaml(g);
-    if (is_gzip && !generation_read_as_gzip(g)) {
+    if (is_gzip && !read_as_gzip(g)) {
         s->is_finished = true;
         generation_free(g);
         return;
@@ -95,15 +109,32 @@ static bool is_next(const struct tail *t, int fd, const struct stat *st)
            (st->st_ino == t->next.ident.ino || ident_is_copy(fd, &t->next.ident));
 }
 
+/* Bytes of the text that were read under a source that is finished: what was rotated long ago may
+ * have been compressed, and so written, just now. */
+static int64_t read_before(const struct tail *t, int fd)
+{
+    const struct source *s = source_first_named(t->env->sources, str_c(t->name));
+    for (; s != NULL; s = s->next_named) {
+        int64_t pos = resume(t, s);
+        bool has_full_head = s->ident.head_bytes == IDENT_HEAD_BYTES;
+        if (s->is_finished && ((has_full_head && ident_is_same_file(fd, &s->ident)) ||
+                               ident_is_whole(fd, &s->ident, pos)))
+            return pos;
+    }
+    return 0;
+}
+
 /* Takes over `fd`, of a rotated file; true if it was not known. */
 static bool take_between(struct tail *t, int fd, const struct stat *st, str name)
 {
     struct source_ident id;
     bool is_gzip = str_has_suffix(name, STR(".gz"));
-    bool is_new = !is_next(t, fd, st) && !is_known(t, fd, st);
+    int64_t start = read_before(t, fd);
+    bool is_read = start > 0 && (is_gzip || st->st_size <= start);
+    bool is_new = !is_read && !is_next(t, fd, st) && !is_known(t, fd, st);
     bool is_too_new = st->st_size == 0 && !is_last_look(t); /* perhaps a copy only just begun */
     if (is_new && !is_too_new && (is_gzip ? ident_take_gzip(fd, &id) : ident_take(fd, &id)))
-        drain(t, new_source(t, &id, 0, ident_written_ns(st)), fd, is_gzip);
+        drain(t, new_source(t, &id, start, ident_written_ns(st)), fd, is_gzip);
     else
         close(fd);
     return is_new;
@@ -114,7 +145,7 @@ static bool take_between(struct tail *t, int fd, const struct stat *st, str name
 static void recover_between(struct tail *t, struct folder_set *folders)
 {
     struct rotated_file *files;
-    size_t n = ident_list_rotated(folders, t->path, t->next.after_ns, &files);
+    size_t n = ident_list_rotated(folders, t->place, t->next.after_ns, &files);
     for (size_t i = 0; i < n; i++) {
         struct stat st;
         str name = str_c(files[i].path);
@@ -134,13 +165,6 @@ static void recover_between(struct tail *t, struct folder_set *folders)
     mem_free(files);
 }
 
-/* When the source was made: the end of its key, see new_source(). */
-static int64_t begun_ns(const struct source *s)
-{
-    size_t dot = str_rfind_char(str_c(s->key), '.');
-    return dot == STR_NPOS ? 0 : (int64_t)strtoull(s->key + dot + 1, NULL, 16);
-}
-
 /* Nothing of it can be found, but what came after it can. */
 static void note_begun(struct tail *t, const struct source *s)
 {
@@ -153,7 +177,8 @@ static void note_begun(struct tail *t, const struct source *s)
  * that had been rotated by then may have been written later than it all the same. */
 static int64_t after_generation(const struct generation *g)
 {
-    return MAX(generation_written_ns(g), begun_ns(g->source) - MTIME_COARSE_NS);
+    int64_t begun = begun_ns(g->source) - MTIME_COARSE_NS;
+    return g->inflate != NULL ? begun : MAX(generation_written_ns(g), begun);
 }
 
 /* After a slow look, a stopped process, a restart. */
@@ -177,7 +202,7 @@ static bool recover_moved(struct tail *t, struct folder_set *folders, struct sou
 {
     bool is_gzip = false;
     int64_t pos = resume(t, s);
-    int fd = ident_find_moved(folders, t->path, &s->ident, pos, &is_gzip);
+    int fd = ident_find_moved(folders, t->place, &s->ident, pos, &is_gzip);
     if (fd < 0)
         return false;
     s->read_to = pos;
@@ -318,9 +343,7 @@ static void start_next(struct tail *t, struct source *s)
     drop_moved_back(t);
     if (s->read_to > size && !is_compressed)
         source_restart(t->env->sources, s, 0);
-    struct generation *g = generation_new(t, s, t->next.fd);
-    t->next.fd = -1;
-    tail_drop_next(t);
+    struct generation *g = generation_new(t, s, tail_take_next(t));
     g->looked_mono_ns = t->next.mono_ns;
     g->offset = s->read_to;
     g->is_current = true;
@@ -340,7 +363,7 @@ static bool follow_copy(struct tail *t, struct folder_set *folders)
 {
     struct generation *g = tail_current(t);
     bool is_gzip = false;
-    int fd = ident_find_moved(folders, t->path, &g->source->ident, g->offset, &is_gzip);
+    int fd = ident_find_moved(folders, t->place, &g->source->ident, g->offset, &is_gzip);
     if (fd < 0 && !is_gone_for_sure(t, folders))
         return false;
     tail_retire(g);
@@ -355,7 +378,7 @@ static bool follow_copy(struct tail *t, struct folder_set *folders)
         return true;
     }
     generation_replace_fd(g, fd);
-    if (is_gzip && !generation_read_as_gzip(g))
+    if (is_gzip && !read_as_gzip(g))
         tail_remove_generation(t, g, true);
     return true;
 }
@@ -364,7 +387,7 @@ static bool follow_copy(struct tail *t, struct folder_set *folders)
 static bool reopen(struct generation *g, struct folder_set *folders)
 {
     bool is_gzip = false;
-    int fd = ident_find_moved(folders, g->tail->path, &g->source->ident, g->offset, &is_gzip);
+    int fd = ident_find_moved(folders, g->tail->place, &g->source->ident, g->offset, &is_gzip);
     if (fd < 0 && !is_gone_for_sure(g->tail, folders))
         return false;
     if (fd < 0) {
@@ -376,7 +399,7 @@ static bool reopen(struct generation *g, struct folder_set *folders)
         return true;
     }
     generation_replace_fd(g, fd);
-    if (is_gzip && !generation_read_as_gzip(g))
+    if (is_gzip && !read_as_gzip(g))
         g->is_broken = true;
     return true;
 }
@@ -469,6 +492,8 @@ bool tail_begin(struct tail *t, struct folder_set *folders)
     const struct generation *g = tail_current(t);
     folders->is_stale = false;
     t->looks++;
+    mem_free(t->place);
+    t->place = folder_follow(t->path);
     look_at_next(t);
     if (g != NULL && g->is_truncated) {
         bool is_whole =

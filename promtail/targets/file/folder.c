@@ -1,10 +1,16 @@
 #include "promtail/targets/file/folder.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/mem.h"
 #include "base/vec.h"
+
+#define LINKS_MAX 16
 
 struct folder {
     struct arena arena;
@@ -104,4 +110,32 @@ str folder_base_name(const char *file)
     str whole = str_c(file);
     size_t slash = str_rfind_char(whole, '/');
     return slash == STR_NPOS ? whole : str_from(whole, slash + 1);
+}
+
+/* A link's text counts from the folder of the link. */
+static char *beside(const char *link, const char *text)
+{
+    if (text[0] == '/')
+        return mem_strdup(text);
+    str folder = folder_of(str_c(link));
+    size_t size = folder.len + strlen(text) + 2;
+    char *path = mem_alloc(size);
+    snprintf(path, size, "%.*s/%s", STR_ARG(folder), text);
+    return path;
+}
+
+char *folder_follow(const char *path)
+{
+    char *at = mem_strdup(path);
+    for (int i = 0; i < LINKS_MAX; i++) {
+        char text[PATH_MAX];
+        ssize_t n = readlink(at, text, sizeof text - 1);
+        if (n <= 0)
+            break;
+        text[n] = '\0';
+        char *next = beside(at, text);
+        mem_free(at);
+        at = next;
+    }
+    return at;
 }

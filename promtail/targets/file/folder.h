@@ -36,4 +36,7 @@ struct folder *folder_set_of(struct folder_set *s, const char *file);
 
 /* A path's two halves: where it stands ("." if it says nothing), and its name there. */
 str folder_of(str file);
+/* Where the path leads if it is a symbolic link, whether or not anything stands there: a file is
+ * rotated beside that.  The caller frees it. */
+char *folder_follow(const char *path);
 str folder_base_name(const char *file);

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 
+#define GZIP_BYTES_MIN     18 /* head and end */
 #define HEAD_CERTAIN_BYTES 32 /* a shorter head tells a copy only if it is the whole text */
 
 static ssize_t read_head(int fd, char *head, size_t want)
@@ -147,6 +148,31 @@ bool ident_is_same_text(int fd, const struct source_ident *id)
         n = plain > 0 ? (size_t)plain : 0;
     }
     return n > 0 && (n == id->head_bytes || (is_full && n > id->head_bytes)) &&
+           hash_xxh64(str_make(head, id->head_bytes), 0) == id->head_hash;
+}
+
+/* What the end of a gzip file says of its text's size, modulo 2^32 (RFC 1952). */
+static bool gzip_size(int fd, off_t file_bytes, uint32_t *ret)
+{
+    unsigned char end[4];
+    if (file_bytes < GZIP_BYTES_MIN ||
+        pread(fd, end, sizeof end, file_bytes - (off_t)sizeof end) != (ssize_t)sizeof end)
+        return false;
+    *ret = end[0] | (uint32_t)end[1] << 8 | (uint32_t)end[2] << 16 | (uint32_t)end[3] << 24;
+    return true;
+}
+
+bool ident_is_whole(int fd, const struct source_ident *id, int64_t bytes)
+{
+    struct stat st;
+    uint32_t size;
+    char head[IDENT_HEAD_BYTES];
+    if (bytes <= 0 || id->head_bytes == 0 || fstat(fd, &st) != 0)
+        return false;
+    if (st.st_size == bytes && ident_head_matches(fd, id))
+        return true;
+    return gzip_size(fd, st.st_size, &size) && size == (uint32_t)bytes &&
+           read_gzip_head(fd, head, id->head_bytes) == id->head_bytes &&
            hash_xxh64(str_make(head, id->head_bytes), 0) == id->head_hash;
 }
 

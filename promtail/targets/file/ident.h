@@ -33,6 +33,8 @@ bool ident_is_copy(int fd, const struct source_ident *id);
 /* The same text, plain or as gzip, as far as can be told: a full head, or the whole of a short
  * text. Texts may share a banner, so a short head alone says nothing. */
 bool ident_is_same_text(int fd, const struct source_ident *id);
+/* A text of so many bytes with that head, plain or as gzip. */
+bool ident_is_whole(int fd, const struct source_ident *id, int64_t bytes);
 
 /* True if `name` looks like what rotation makes of `base`: app.log.1, app.log-20261121.gz,
  * app-2026-11-21.log, app.1.log; not app-error.log. */

@@ -18,6 +18,7 @@
 #define TRIM_LOOKS          64           /* at files that could be closed, each time */
 #define READ_BUFFER_MAX     (256u << 20) /* a line longer than that is read in parts */
 #define DESCRIPTORS_DEFAULT 256
+#define DESCRIPTORS_KEPT    24 /* for all but files */
 
 struct tail_pool {
     struct loop *loop;
@@ -27,6 +28,7 @@ struct tail_pool {
     struct generation *first, *last;           /* queue */
     struct generation *open_first, *open_last; /* those to close, last read first */
     size_t n_open, open_max;
+    size_t n_next; /* files opened that no generation has yet */
     struct buf buffer, decoded;
     struct arena arena;
     struct strmap metrics;
@@ -150,7 +152,8 @@ static size_t descriptors_max(void)
         setrlimit(RLIMIT_NOFILE, &limit);
         getrlimit(RLIMIT_NOFILE, &limit);
     }
-    return MAX((size_t)OPEN_MAX_LEAST, MIN((size_t)limit.rlim_cur / 2, (size_t)DESCRIPTORS_MAX));
+    size_t left = limit.rlim_cur > DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT : 0;
+    return MAX((size_t)OPEN_MAX_LEAST, MIN(left / 2, (size_t)DESCRIPTORS_MAX));
 }
 
 static void open_unlink(struct tail_pool *p, struct generation *g)
@@ -192,7 +195,7 @@ void tail_pool_keep(struct tail_pool *p, struct generation *g)
 
 bool tail_pool_is_full(const struct tail_pool *p)
 {
-    return p->n_open >= p->open_max + p->open_max / 2;
+    return p->n_open + p->n_next >= p->open_max + p->open_max / 2;
 }
 
 void tail_pool_trim(struct tail_pool *p, size_t looks)
@@ -213,6 +216,16 @@ int tail_pool_open(struct tail_pool *p, const char *path)
     p->open_max = MAX(p->n_open * 3 / 4, (size_t)OPEN_MAX_LEAST);
     tail_pool_trim(p, SIZE_MAX);
     return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
+void tail_pool_next_opened(struct tail_pool *p)
+{
+    p->n_next++;
+}
+
+void tail_pool_next_gone(struct tail_pool *p)
+{
+    p->n_next--;
 }
 
 void tail_pool_opened(struct tail_pool *p, struct generation *g)

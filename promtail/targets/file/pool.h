@@ -24,7 +24,10 @@ void tail_pool_remove(struct tail_pool *p, struct generation *g);
 /* Opens a file for reading; -1 and errno.  Where the system has no descriptor left, the pool makes
  * do with fewer from now on. */
 int tail_pool_open(struct tail_pool *p, const char *path);
-/* Descriptors: to be called when one was opened, closed or read from. */
+/* A file was opened that is not begun yet; it was closed, or a generation has it. */
+void tail_pool_next_opened(struct tail_pool *p);
+void tail_pool_next_gone(struct tail_pool *p);
+/* Descriptors of generations: to be called when one was opened, closed or read from. */
 void tail_pool_opened(struct tail_pool *p, struct generation *g);
 void tail_pool_closed(struct tail_pool *p, struct generation *g);
 void tail_pool_read(struct tail_pool *p, struct generation *g);

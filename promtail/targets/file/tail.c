@@ -80,13 +80,22 @@ void tail_remove_generation(struct tail *t, struct generation *g, bool is_finish
     generation_free(g);
 }
 
+int tail_take_next(struct tail *t)
+{
+    int fd = t->next.fd;
+    if (fd >= 0)
+        tail_pool_next_gone(t->env->pool);
+    mem_free(t->next.head);
+    t->next.head = NULL;
+    t->next.fd = -1;
+    return fd;
+}
+
 void tail_drop_next(struct tail *t)
 {
-    if (t->next.fd >= 0)
-        close(t->next.fd);
-    mem_free(t->next.head);
-    t->next.fd = -1;
-    t->next.head = NULL;
+    int fd = tail_take_next(t);
+    if (fd >= 0)
+        close(fd);
 }
 
 void tail_free(struct tail *t)
@@ -98,6 +107,7 @@ void tail_free(struct tail *t)
     metric_add(active_files(), -1);
     encoding_close(t->encoding);
     label_stem_release(t->stem);
+    mem_free(t->place);
     arena_deinit(&t->arena);
     mem_free(t);
 }
@@ -128,6 +138,7 @@ static void open_next(struct tail *t)
         return;
     }
     t->next.fd = fd;
+    tail_pool_next_opened(t->env->pool);
     t->next.head = mem_alloc(IDENT_HEAD_BYTES);
     t->next.after_ns = t->next.begun_ns = 0;
     t->next.mono_ns = clock_mono_ns();

@@ -64,6 +64,7 @@ struct tail_env {
 struct tail {
     const struct tail_env *env;
     char *path;
+    char *place;              /* what the path leads to: what is rotated stands beside that */
     char *name;               /* of its sources: job, labels, path */
     struct label_list labels; /* with filename; in arena */
     struct label_stem *stem;  /* of labels */
@@ -134,6 +135,8 @@ void tail_add_generation(struct tail *t, struct generation *g);
 void tail_remove_generation(struct tail *t, struct generation *g, bool is_finished);
 void tail_retire(struct generation *g);
 void tail_drop_next(struct tail *t);
+/* The descriptor of t->next, the caller's from now on. */
+int tail_take_next(struct tail *t);
 /* False if the file is not under the path any more, or cannot be opened. */
 bool generation_open_fd(struct generation *g);
 bool generation_read_compressed(struct generation *g);

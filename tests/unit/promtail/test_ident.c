@@ -154,6 +154,46 @@ Test(promtail_ident, a_short_head_alone_does_not_make_the_same_text)
     close(fd);
 }
 
+Test(promtail_ident, a_text_is_known_by_its_head_and_its_size)
+{
+    char text[3000];
+    struct source_ident id;
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    int fd = write_file("app.log", text);
+    cr_assert(ident_take(fd, &id));
+    cr_expect(ident_is_whole(fd, &id, sizeof text - 1));
+    cr_expect(!ident_is_whole(fd, &id, sizeof text));
+    close(fd);
+    gzFile gz = gzopen(in_dir("app.log.1.gz"), "wb");
+    cr_assert_eq(gzwrite(gz, text, sizeof text - 1), (int)sizeof text - 1);
+    gzclose(gz);
+    fd = open(in_dir("app.log.1.gz"), O_RDONLY);
+    cr_expect(ident_is_whole(fd, &id, sizeof text - 1));
+    cr_expect(!ident_is_whole(fd, &id, sizeof text));
+    id.head_hash++;
+    cr_expect(!ident_is_whole(fd, &id, sizeof text - 1));
+    close(fd);
+}
+
+Test(promtail_ident, what_is_rotated_stands_where_a_link_leads)
+{
+    char want[256], *place;
+    cr_assert_eq(symlink("b.log", in_dir("a.log")), 0);
+    cr_assert_eq(symlink("sub/c.log", in_dir("b.log")), 0);
+    snprintf(want, sizeof want, "%s/sub/c.log", dir);
+    cr_expect_str_eq(place = folder_follow(in_dir("a.log")), want);
+    mem_free(place);
+    cr_expect_str_eq(place = folder_follow(want), want);
+    mem_free(place);
+    cr_assert_eq(symlink(want, in_dir("d.log")), 0);
+    cr_expect_str_eq(place = folder_follow(in_dir("d.log")), want);
+    mem_free(place);
+    cr_assert_eq(symlink("e.log", in_dir("e.log")), 0);
+    place = folder_follow(in_dir("e.log")); /* ends */
+    mem_free(place);
+}
+
 Test(promtail_ident, finds_renamed_and_copied_files)
 {
     struct source_ident id;

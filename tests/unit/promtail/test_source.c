@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "promtail/source.h"
 
@@ -210,4 +211,39 @@ Test(promtail_source, new_clients_alone_change_nothing)
     const bool is_new[2] = {true, true};
     source_registry_join(&registry, is_new);
     cr_expect_eq(source_resume(&registry, source), 100);
+}
+
+static void finish(struct source *s)
+{
+    s->is_finished = true;
+    for (size_t i = 0; i < registry.n_clients; i++) {
+        struct source_mark mark;
+        source_mark_queued(s, i);
+        source_mark_copy(&mark, &s->queued[i]);
+        source_mark_acked(&registry, s, i, &mark);
+    }
+    source_unref(s);
+}
+
+static struct source *open_generation(int number)
+{
+    char key[8];
+    snprintf(key, sizeof key, "g%d", number);
+    return source_open(&registry, str_c(key), STR("file"), STR_EMPTY, 0);
+}
+
+Test(promtail_source, some_that_are_finished_are_kept_while_more_is_to_come)
+{
+    struct source *current = open_generation(0);
+    for (int i = 1; i < 50; i++) {
+        finish(current);
+        current = open_generation(i);
+        source_registry_sweep(&registry);
+    }
+    cr_expect_not_null(source_find(&registry, STR("g48")), "may be compressed and found again");
+    cr_expect_null(source_find(&registry, STR("g20")));
+    cr_expect_lt(registry.by_key.len, 12);
+    finish(current);
+    source_registry_sweep(&registry);
+    cr_expect_eq(registry.by_key.len, 1, "nothing is kept of a file that is no more");
 }
