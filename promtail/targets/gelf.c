@@ -87,9 +87,9 @@ static void take_message(struct gelf_target *t, str bytes)
         count_error(t, err.text);
 }
 
-static void on_datagram(void *arg, const char *peer, str bytes)
+static void on_datagram(void *arg, const char *peer, const char *host, str bytes)
 {
-    (void)peer;
+    (void)peer, (void)host;
     struct gelf_target *t = arg;
     if (!gelf_is_chunk(bytes)) {
         take_message(t, bytes);

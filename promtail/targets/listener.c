@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "base/mem.h"
+#include "promtail/targets/peer_names.h"
 #include "promtail/targets/tls.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
@@ -53,6 +54,7 @@ struct listener {
     struct tls_server *tls;
     struct connection *connections;
     size_t n_connections;
+    struct peer_names *names; /* of who sends datagrams; NULL if they are not asked for */
     struct loop_timer *retry; /* looks whether there is room again */
     char *bytes;              /* one read; all callbacks are done with it before the next */
     char text[ADDRESS_BYTES + 8];
@@ -296,10 +298,7 @@ static void on_name(uv_getnameinfo_t *req, int status, const char *host, const c
         free_connection_if_done(c);
         return;
     }
-    str s = status == 0 ? str_c(host) : STR_EMPTY;
-    /* As Go gives it: a name of several parts ends with the dot of the root. */
-    bool is_whole = str_find_char(s, '.') == STR_NPOS || str_has_suffix(s, STR("."));
-    snprintf(name, sizeof name, "%.*s%s", STR_ARG(s), is_whole ? "" : ".");
+    peer_name_print(status == 0 ? host : "", name, sizeof name);
     begin(c, name);
 }
 
@@ -365,8 +364,11 @@ static void on_datagram(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const str
         return;
     char peer[INET6_ADDRSTRLEN];
     peer_text(addr, peer, sizeof peer);
-    l->ops->datagram(l->arg, peer,
-                     str_make(buf->base, MIN((size_t)n, l->config.datagram_bytes_max)));
+    str bytes = str_make(buf->base, MIN((size_t)n, l->config.datagram_bytes_max));
+    if (l->names != NULL)
+        peer_names_take(l->names, addr, peer, bytes);
+    else
+        l->ops->datagram(l->arg, peer, "", bytes);
     if (is_full(l)) { /* the kernel keeps some, then drops: there is nobody to hold up */
         l->is_udp_paused = true;
         uv_udp_recv_stop(udp);
@@ -460,6 +462,8 @@ void listener_stop(struct listener *l)
     if (l == NULL || l->is_stopped)
         return;
     l->is_stopped = true;
+    peer_names_free(l->names);
+    l->names = NULL;
     loop_timer_free(l->retry);
     l->retry = NULL;
     if (l->unix_path[0] != '\0')
@@ -491,6 +495,8 @@ int listener_start(struct loop *loop, const struct listener_config *config,
         listener_stop(l);
         return rc;
     }
+    if (config->protocol == SYSLOG_UDP && config->wants_host)
+        l->names = peer_names_new(loop, ops->datagram, arg);
     *ret = l;
     return 0;
 }

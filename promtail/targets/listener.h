@@ -19,7 +19,7 @@ struct listener_ops {
     bool (*data)(void *conn,
                  str bytes); /* false: end the connection, without calling `close` yet */
     void (*close)(void *conn, enum listener_end why); /* exactly once for each open */
-    void (*datagram)(void *arg, const char *peer, str bytes);
+    void (*datagram)(void *arg, const char *peer, const char *host, str bytes);
     bool (*is_full)(void *arg);
     void (*quiet)(void *conn); /* NULL, or: nothing more has come for LISTENER_QUIET_MS */
 };
@@ -32,7 +32,7 @@ struct listener_config {
     const struct tls_config *tls; /* NULL: none */
     uint64_t idle_timeout_ms;     /* of a connection; 0: none */
     size_t datagram_bytes_max;    /* longer ones are cut */
-    bool wants_host;              /* look up the names of peers before reading */
+    bool wants_host;              /* look up the names of peers first */
 };
 
 int listener_start(struct loop *l, const struct listener_config *config,

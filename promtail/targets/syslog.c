@@ -166,11 +166,11 @@ static void on_close(void *conn, enum listener_end why)
 }
 
 /* Each datagram is a stream of its own. */
-static void on_datagram(void *arg, const char *ip, str bytes)
+static void on_datagram(void *arg, const char *ip, const char *host, str bytes)
 {
     struct syslog_peer peer = {0};
     struct error err = {0};
-    init_peer(&peer, arg, ip, "");
+    init_peer(&peer, arg, ip, host);
     if (on_data(&peer, bytes) && syslog_frame_end(&peer.frame, false, &err) != 0)
         count_error(arg, err.text);
     syslog_frame_deinit(&peer.frame);
