@@ -396,7 +396,7 @@ static int resolve_date(struct reading *r, struct error *err)
 {
     if (r->pm && r->hour < 12)
         r->hour += 12;
-    else if (r->am && !r->pm && r->hour == 12)
+    else if (r->am && r->hour == 12)
         r->hour = 0;
     if (r->year_day >= 0) {
         int rc = resolve_year_day(r, err);

@@ -121,3 +121,12 @@ Test(base_gotime, a_fraction_has_any_number_of_digits)
         }
     }
 }
+
+Test(base_gotime, noon_is_midnight_where_am_is_said_beside_pm)
+{
+    struct gotime t;
+    cr_assert_eq(gotime_parse(STR("2006 3PM pm"), STR("2024 12AM pm"), NULL, NULL, &t, NULL), 0);
+    cr_expect_eq(gotime_fields(&t).hour, 0);
+    cr_assert_eq(gotime_parse(STR("2006 3PM pm"), STR("2024 3AM pm"), NULL, NULL, &t, NULL), 0);
+    cr_expect_eq(gotime_fields(&t).hour, 15);
+}
