@@ -60,13 +60,13 @@ static void on_name(uv_getnameinfo_t *req, int status, const char *host, const c
     (void)service;
     struct lookup *l = CONTAINER_OF(req, struct lookup, req);
     struct peer *p = l->peer;
-    mem_free(l);
-    if (p == NULL)
-        return;
-    p->lookup = NULL;
-    if (status == 0)
-        peer_name_print(host, p->host, sizeof p->host);
-    hand_on(p);
+    if (p != NULL) {
+        p->lookup = NULL;
+        if (status == 0)
+            peer_name_print(host, p->host, sizeof p->host);
+        hand_on(p);
+    }
+    mem_free(l); /* `host` is in it */
 }
 
 static void free_peer(struct peer *p)

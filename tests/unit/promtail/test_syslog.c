@@ -230,16 +230,20 @@ Test(promtail_syslog, rfc3164_has_no_text_where_a_control_character_is_in_it)
 
 Test(promtail_syslog, a_time_too_far_away_does_not_lose_the_message)
 {
-    struct arena a;
-    struct syslog_message m;
-    arena_init(&a, SIZE_MAX);
-    cr_assert_eq(parse("<13>1 0000-02-29T00:00:00Z h a - - - x", &a, &m), 0);
-    cr_assert(!m.has_time);
-    cr_assert(str_eq_c(m.text, "x"));
-    cr_assert_eq(parse("<13>1 9999-12-31T23:59:59.999999+23:59 h a - - - x", &a, &m), 0);
-    cr_assert(!m.has_time);
-    cr_assert_neq(parse("<13>1 9999-02-29T00:00:00Z h a - - - x", &a, &m), 0);
-    arena_deinit(&a);
+    static const struct {
+        const char *text;
+        bool is_good;
+    } cases[] = {{"<13>1 0000-02-29T00:00:00Z h a - - - x", true},
+                 {"<13>1 9999-12-31T23:59:59.999999+23:59 h a - - - x", true},
+                 {"<13>1 9999-02-29T00:00:00Z h a - - - x", false}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct arena a;
+        struct syslog_message m;
+        cr_assert_eq(parse(cases[i].text, &a, &m) == 0, cases[i].is_good, "%s", cases[i].text);
+        cr_assert(!m.has_time);
+        cr_assert(!cases[i].is_good || str_eq_c(m.text, "x"));
+        arena_deinit(&a);
+    }
 }
 
 Test(promtail_syslog, the_year_of_rfc3164_is_the_last_that_fits)
