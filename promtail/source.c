@@ -4,11 +4,6 @@
 
 #define KEPT_FINISHED 8
 
-struct source_list {
-    struct source **items;
-    size_t len, cap;
-};
-
 void source_registry_init(struct source_registry *r, size_t n_clients)
 {
     *r = (struct source_registry){.n_clients = n_clients};
@@ -59,6 +54,24 @@ static void remove_named(struct source_registry *r, struct source *s)
 static int64_t mark_lowest(const struct source_mark *m)
 {
     return m->holes.len > 0 ? MIN(m->holes.items[0].from, m->pos) : m->pos;
+}
+
+struct source_list source_registry_list(const struct source_registry *r)
+{
+    struct source_list list = {0};
+    size_t at = 0;
+    void *first;
+    while (strmap_next(&r->by_name, &at, NULL, &first)) {
+        size_t begin = list.len;
+        for (struct source *s = first; s != NULL; s = s->next_named) /* newest first */
+            VEC_PUSH(&list, s);
+        for (size_t i = begin, j = list.len; i + 1 < j; i++) {
+            struct source *s = list.items[--j];
+            list.items[j] = list.items[i];
+            list.items[i] = s;
+        }
+    }
+    return list;
 }
 
 /* Nothing refers to it, and every peer has what there was. */

@@ -75,6 +75,13 @@ struct source_registry {
 
 void source_registry_init(struct source_registry *r, size_t n_clients);
 void source_registry_deinit(struct source_registry *r);
+/* All sources, those of a name in the order in which they were opened.  The caller frees the list.
+ */
+struct source_list {
+    struct source **items;
+    size_t len, cap;
+};
+struct source_list source_registry_list(const struct source_registry *r);
 /* Frees the finished sources that nothing refers to.  Of a name of which more is to come, some are
  * kept: their texts may turn up once more, as copies. */
 void source_registry_sweep(struct source_registry *r);

@@ -169,12 +169,11 @@ static int write_head(struct spool *s, int fd, struct spool_segment *seg)
         buf_put_lenstr(b, tenant);
         buf_put_uvarint(b, ((struct spool_seq *)item)->next);
     }
-    buf_put_uvarint(b, s->sources->by_key.len);
-    at = 0;
-    while (strmap_next(&s->sources->by_key, &at, NULL, &item)) {
-        struct source *source = item;
-        spool_put_mark(b, source, &source->queued[s->client]);
-    }
+    struct source_list sources = source_registry_list(s->sources);
+    buf_put_uvarint(b, sources.len);
+    for (size_t i = 0; i < sources.len; i++)
+        spool_put_mark(b, sources.items[i], &sources.items[i]->queued[s->client]);
+    VEC_FREE(&sources);
     uint64_t offset;
     return write_record(s, fd, seg, NULL, &offset);
 }

@@ -106,7 +106,8 @@ static bool is_known(const struct tail *t, int fd, const struct stat *st)
 static bool is_next(const struct tail *t, int fd, const struct stat *st)
 {
     return t->next.fd >= 0 &&
-           (st->st_ino == t->next.ident.ino || ident_is_copy(fd, &t->next.ident));
+           (st->st_ino == t->next.ident.ino || ident_is_copy(fd, &t->next.ident) ||
+            ident_is_same_text(fd, &t->next.ident));
 }
 
 /* Bytes of the text that were read under a source that is finished: what was rotated long ago may
@@ -181,15 +182,33 @@ static int64_t after_generation(const struct generation *g)
     return g->inflate != NULL ? begun : MAX(generation_written_ns(g), begun);
 }
 
-/* After a slow look, a stopped process, a restart. */
-static void catch_up(struct tail *t, struct folder_set *folders)
+/* The newest of what is done and has been let go; 0: nothing. */
+static int64_t after_finished(const struct tail *t)
+{
+    int64_t ns = 0;
+    const struct source *s = source_first_named(t->env->sources, str_c(t->name));
+    for (; s != NULL; s = s->next_named)
+        if (s->is_finished)
+            ns = MAX(ns, begun_ns(s) - MTIME_COARSE_NS);
+    return ns;
+}
+
+/* What is newer than this has come since. */
+static int64_t after_last(const struct tail *t)
 {
     const struct generation *last = NULL;
     for (const struct generation *g = t->first; g != NULL && !g->is_current; g = g->next)
         last = g;
+    if (last != NULL && last->fd >= 0)
+        return after_generation(last);
+    return t->next.begun_ns != 0 ? t->next.begun_ns : after_finished(t);
+}
+
+/* After a slow look, a stopped process, a restart. */
+static void catch_up(struct tail *t, struct folder_set *folders)
+{
     if (t->next.after_ns == 0) /* a second try begins where the first did */
-        t->next.after_ns =
-            last != NULL && last->fd >= 0 ? after_generation(last) : t->next.begun_ns;
+        t->next.after_ns = after_last(t);
     if (t->next.after_ns != 0)
         recover_between(t, folders);
 }

@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "promtail/source.h"
 
 static struct source_registry registry;
@@ -246,4 +247,19 @@ Test(promtail_source, some_that_are_finished_are_kept_while_more_is_to_come)
     finish(current);
     source_registry_sweep(&registry);
     cr_expect_eq(registry.by_key.len, 1, "nothing is kept of a file that is no more");
+}
+
+Test(promtail_source, of_a_name_is_listed_in_the_order_of_opening)
+{
+    struct source *all[3];
+    for (int i = 0; i < 3; i++)
+        all[i] = open_generation(i);
+    struct source_list list = source_registry_list(&registry);
+    cr_assert_eq(list.len, 4);
+    size_t at = list.items[0] == source ? 1 : 0;
+    for (size_t i = 0; i < 3; i++)
+        cr_expect_eq(list.items[at + i], all[i]);
+    VEC_FREE(&list);
+    for (int i = 0; i < 3; i++)
+        source_unref(all[i]);
 }
