@@ -6,14 +6,10 @@ static const struct {
     const struct target_ops *ops;
     const char *manager;
 } registry[] = {
-    {&target_file, "file"},
-    {&target_journal, "journal"},
-    {&target_syslog, "syslog"},
-    {&target_push, "Loki Push API"},
-    {&target_kafka, "kafka"},
-    {&target_gelf, "gelf"},
-    {&target_heroku, "Heroku Drain"},
-    {&target_docker, "Docker service discovery"},
+    {&target_file, "file"},           {&target_journal, "journal"},
+    {&target_syslog, "syslog"},       {&target_push, "Loki Push API"},
+    {&target_kafka, "kafka"},         {&target_gelf, "gelf"},
+    {&target_heroku, "Heroku Drain"}, {&target_docker, "Docker service discovery"},
 };
 
 const struct target_ops *target_of_job(const struct scrape_config *job, const char **ret_manager)
