@@ -383,8 +383,8 @@ class PromtailTest(unittest.TestCase):
         promtail.process.send_signal(signal.SIGCONT)
         self.check_all(150)
 
-    def test_reads_what_came_and_went_in_an_empty_file_while_held_up(self):
-        """It was seen with its first lines, but the queue was full until others stood there."""
+    def hold_up(self):
+        """A promtail that has read a hundred lines of a.log and cannot read on."""
         promtail = self.read_a_hundred_lines_and_kill()
         promtail.start()
         time.sleep(0.5)
@@ -392,6 +392,22 @@ class PromtailTest(unittest.TestCase):
         padding = (base64.b64encode(os.urandom(750)).decode() for _ in range(20000))
         promtail.append("b.log", "".join(f"F2 N{i} {p}\n" for i, p in enumerate(padding)))
         time.sleep(2)  # 20 MB do not fit the queue
+        return promtail
+
+    def test_reads_what_was_truncated_before_any_of_it_was_read(self):
+        promtail = self.hold_up()
+        promtail.append("c.log", lines(100, 200))
+        lib.wait_until(lambda: f"started\" path={promtail.folder}/logs/c.log" in promtail.tail(100_000),
+                       what="the tail")
+        path = os.path.join(promtail.folder, "logs", "c.log")
+        shutil.copy(path, path + ".1")
+        os.truncate(path, 0)
+        self.sink.start()
+        self.check_all(100)
+
+    def test_reads_what_came_and_went_in_an_empty_file_while_held_up(self):
+        """It was seen with its first lines, but the queue was full until others stood there."""
+        promtail = self.hold_up()
         path = os.path.join(promtail.folder, "logs", "a.log")
         os.truncate(path, 0)
         while "file was truncated" not in promtail.tail():

@@ -179,7 +179,8 @@ static bool is_truncated(const struct generation *g, const struct stat *st)
 {
     if (g->inflate != NULL)
         return false;
-    if (st->st_size < g->offset || g->is_overwritten)
+    /* Shorter than what was read, or than what was seen of it before it could be read. */
+    if (st->st_size < MAX(g->offset, (int64_t)g->source->ident.head_bytes) || g->is_overwritten)
         return true;
     /* It was empty when last seen, a while ago: another text may have come and gone meanwhile. */
     if (g->offset == 0 && g->source->ident.head_bytes == 0 && st->st_size > 0 &&
