@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 
-#define KEPT_FINISHED 4
+#define KEPT_FINISHED 8
 
 void source_registry_init(struct source_registry *r, size_t n_clients)
 {

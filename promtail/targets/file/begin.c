@@ -489,17 +489,28 @@ static bool is_next_itself(const struct tail *t, const struct generation *g)
            t->next.ident.ino == g->source->ident.ino;
 }
 
+/* The file that was opened has been truncated and written since: what stood there first has come
+ * and gone like others, if a copy of it is to be found. */
+static void note_gone(struct tail *t, struct folder_set *folders)
+{
+    t->next.begun_ns =
+        t->next.begun_ns != 0 ? MIN(t->next.begun_ns, t->next.opened_ns) : t->next.opened_ns;
+    t->next.opened_ns = clock_now_ns();
+    folders->is_stale = true; /* the listing may be older than the copy */
+}
+
 /* It may have been empty, or nearly, when it was opened: a copy beside it cannot be told by that.
  */
-static void look_at_next(struct tail *t)
+static void look_at_next(struct tail *t, struct folder_set *folders)
 {
     struct stat st;
     struct source_ident now;
     char head[IDENT_HEAD_BYTES];
     if (t->next.fd < 0 || t->next.ident.head_bytes == IDENT_HEAD_BYTES ||
-        fstat(t->next.fd, &st) != 0 || !ident_take_head(t->next.fd, &now, head) ||
-        !ident_begins(&t->next.ident, str_make(head, now.head_bytes)))
+        fstat(t->next.fd, &st) != 0 || !ident_take_head(t->next.fd, &now, head))
         return;
+    if (!ident_begins(&t->next.ident, str_make(head, now.head_bytes)))
+        note_gone(t, folders);
     t->next.ident = now;
     memcpy(t->next.head, head, now.head_bytes);
     t->next.size = now.head_bytes > 0 ? st.st_size : 0;
@@ -513,7 +524,7 @@ bool tail_begin(struct tail *t, struct folder_set *folders)
     t->looks++;
     mem_free(t->place);
     t->place = folder_follow(t->path);
-    look_at_next(t);
+    look_at_next(t, folders);
     if (g != NULL && g->is_truncated) {
         bool is_whole =
             is_next_itself(t, g) ? look_behind_empty(t, folders) : follow_copy(t, folders);
