@@ -691,8 +691,8 @@ class Example(Kubernetes):
         p.start()
         self.addCleanup(p.__exit__, None, None, None)
         web = self.make(pod("web-0", "10.1.0.1", labels={"app": "web"}))
-        self.make(pod("proxy", "10.1.0.2", annotations={"kubernetes.io/config.hash": "f00d"}))
-        for name, uid in (("web-0", web["metadata"]["uid"]), ("proxy", "f00d")):
+        self.make(pod("proxy", "10.1.0.2", annotations={"kubernetes.io/config.hash": "ba5e"}))
+        for name, uid in (("web-0", web["metadata"]["uid"]), ("proxy", "ba5e")):
             folder = f"{p.folder}/pods/{self.ns}_{name}_{uid}/c"
             os.makedirs(folder)
             with open(folder + "/0.log", "w", encoding="utf-8") as f:
@@ -700,7 +700,7 @@ class Example(Kubernetes):
 
         def found():
             now = time.time_ns()
-            data = loge.query_range('{container="c"}', now - 3600 * 10**9, now + 60 * 10**9)
+            data = loge.query_range(f'{{namespace="{self.ns}"}}', now - 3600 * 10**9, now + 60 * 10**9)
             return sorted((s["stream"]["job"], s["stream"]["pod"], s["stream"]["node_name"])
                           for s in data["result"])
         want = [(f"{self.ns}/proxy", "proxy", "node-a"), (f"{self.ns}/web", "web-0", "node-a")]
