@@ -705,7 +705,7 @@ class Example(Kubernetes):
                           for s in data["result"])
         want = [(f"{self.ns}/proxy", "proxy", "node-a"), (f"{self.ns}/web", "web-0", "node-a")]
         try:
-            lib.wait_until(lambda: found() == want, 10)
+            lib.wait_until(lambda: found() == want, 25)  # new folders are looked for every ten seconds
         except AssertionError:
             self.assertEqual(found(), want, p.tail())
 
