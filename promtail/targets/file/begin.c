@@ -87,26 +87,12 @@ static int64_t resume(const struct tail *t, const struct source *s)
     return MAX(source_resume(t->env->sources, s), s->read_to);
 }
 
-/* A generation that was begun with its first bytes and waits to be read: by now there may be more
- * to know it by. */
-static void grow_head(const struct generation *g)
-{
-    struct source_ident now;
-    char head[IDENT_HEAD_BYTES];
-    struct source_ident *id = &g->source->ident;
-    if (g->fd >= 0 && g->inflate == NULL && id->head_bytes > 0 &&
-        id->head_bytes < IDENT_HEAD_BYTES && ident_take_head(g->fd, &now, head) &&
-        now.ino == id->ino && ident_begins(id, str_make(head, now.head_bytes)))
-        *id = now;
-}
-
 /* A copy that is being read has another inode than the source it belongs to; one of a generation
  * that is held open, gzipped perhaps, need not be read. */
 static bool is_known(const struct tail *t, int fd, const struct stat *st)
 {
     for (const struct generation *g = t->first; g != NULL; g = g->next) {
         struct stat read;
-        grow_head(g);
         bool is_read = g->fd >= 0 && fstat(g->fd, &read) == 0 && read.st_ino == st->st_ino &&
                        read.st_dev == st->st_dev;
         if (is_read || ident_is_same_file(fd, &g->source->ident) ||
