@@ -1,6 +1,6 @@
 """Logs that are written and rotated all the time, in the ways that are in use.
 
-    with Writers([Log(folder, number, style) for number, style in enumerate(MOVING)]) as writers:
+    with Writers([Log(folder, number, style) for number, style in enumerate(STYLES)]) as writers:
         ...
     writers.written   # lines "F<number> N<line> ..." of each log
 """
@@ -131,9 +131,8 @@ class Log:
         self.file.close()
 
 
-MOVING = ("numbered", "numbered_packed", "numbered_packed_later", "packed", "dated")
-# On a busy machine a text may come and go between two looks here: docs/promtail.md names that gap.
-COPYING = ("copied", "copied_packed", "copied_numbered")
+STYLES = ("numbered", "numbered_packed", "numbered_packed_later", "copied", "copied_packed",
+          "copied_numbered", "packed", "dated")
 
 
 class Writers:

@@ -1,6 +1,4 @@
-"""promtail killed again and again over logs that are rotated in many ways: each line arrives once.
-
-Rotation by copytruncate is the torture test's."""
+"""promtail killed again and again over logs that are rotated in every way: each line arrives once."""
 import os
 import random
 import time
@@ -8,7 +6,7 @@ import unittest
 
 import lib
 from kubelet import PodLog
-from rotation import MOVING, Log, Writers
+from rotation import Log, STYLES, Writers
 from test_promtail import Sink
 
 CONFIG = """\
@@ -47,7 +45,7 @@ class RotationTest(unittest.TestCase):
 
     def test_logrotate_and_loggers(self):
         self.check("logs/*/*.log", lambda folder: [
-            Log(folder, number, style) for number, style in enumerate(MOVING)])
+            Log(folder, number, style) for number, style in enumerate(STYLES)])
 
     def test_the_logs_of_pods(self):
         self.check("pods/*/*/*.log", lambda folder: [PodLog(folder, i) for i in range(5)], "{cri: {}}")
