@@ -206,12 +206,15 @@ static int add_matches(struct journal_target *t, struct error *err)
     return 0;
 }
 
-/* After the saved cursor if its entry is young enough, else max_age back. */
+/* After the saved cursor if its entry is young enough, else max_age back.  Without one, what was
+ * read before a kill is read again, and gets the positions it had; but what is read in spite of a
+ * cursor counts as new. */
 static void seek(struct journal_target *t)
 {
     uint64_t us = 0, oldest = (uint64_t)MAX((clock_now_ns() - t->config->max_age_ns) / 1000, 0);
     str saved = positions_get(t->env->positions, str_c(t->cursor_name));
     if (saved.len > 0) {
+        t->last_pos = source_acked(t->env->sources, t->source);
         const char *cursor = arena_c(&t->arena, saved);
         int rc = sd_journal_seek_cursor(t->journal, cursor);
         if (rc >= 0)
@@ -262,8 +265,6 @@ static void open_source(struct journal_target *t)
     t->source = source_open(t->env->sources, key, key, (str){NULL, 0}, 0);
     t->source->on_acked = on_acked;
     t->source->arg = t;
-    /* What is read without a cursor that has a position counts as new. */
-    t->last_pos = source_acked(t->env->sources, t->source);
 }
 
 static void stop_reading(struct journal_target *t)

@@ -341,8 +341,8 @@ class Connections(Hostile):
 
 
 class Queries(Hostile):
-    config = "limits_config: {query_timeout: 20s, ingestion_rate_mb: 1000, ingestion_burst_size_mb: 1000," \
-             " per_stream_rate_limit: 1GB, per_stream_rate_limit_burst: 1GB}\n"
+    config = f"limits_config: {{query_timeout: {20 * PATIENCE:g}s, ingestion_rate_mb: 1000," \
+             " ingestion_burst_size_mb: 1000, per_stream_rate_limit: 1GB, per_stream_rate_limit_burst: 1GB}\n"
 
     @classmethod
     def fill(cls):

@@ -43,9 +43,9 @@ class Logectl(unittest.TestCase):
         self.assertEqual(entry["line"], "n=4 level=error")
 
     def test_metric_queries(self):
-        out = logectl(self.loge, "instant-query", 'sum by (app) (count_over_time({job="ctl"}[5m]))')
+        out = logectl(self.loge, "instant-query", 'sum by (app) (count_over_time({job="ctl"}[1h]))')
         self.assertRegex(out, r'\{app="a"\} 50\n')
-        out = logectl(self.loge, "instant-query", 'sum(count_over_time({job="ctl"}[5m]))', "-o", "raw")
+        out = logectl(self.loge, "instant-query", 'sum(count_over_time({job="ctl"}[1h]))', "-o", "raw")
         self.assertEqual(out, "55\n")
 
     def test_labels_and_series(self):

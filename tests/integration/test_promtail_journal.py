@@ -92,6 +92,23 @@ class Journal(PromtailCase):
         self.assertEqual(self.loge.metric("loki_distributor_lines_received_total"), len(want))
         self.assertGreater(j.files(), 3)
 
+    def test_a_kill_before_the_first_cursor_is_saved_doubles_nothing(self):
+        j = self.journald()
+        p = self.prepare(JOB.format(name="all", path=j.journal, more=", matches: SYSLOG_IDENTIFIER=t"))
+        p.config = p.config.replace("sync_period: 200ms", "sync_period: 1h")
+        p.start()
+        want = []
+        for round in range(3):
+            for i in range(100):
+                want.append(f"{round} {i}")
+                j.send(MESSAGE=want[-1], SYSLOG_IDENTIFIER="t")
+            self.expect('{job="all"}', want)
+            self.assertNotIn("cursor-all:", read(p.folder, "positions.yaml"))
+            p.kill()
+            p.start()
+        time.sleep(1)
+        self.assertEqual(self.loge.metric("loki_distributor_lines_received_total"), len(want))
+
     def test_a_vacuum_while_it_reads_and_while_it_does_not(self):
         j = self.journald()
         p = self.promtail(JOB.format(name="all", path=j.journal, more=", matches: SYSLOG_IDENTIFIER=t"))
