@@ -1,8 +1,11 @@
 #include "promtail/source.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
-#define KEPT_FINISHED 8
+#define KEPT_FINISHED  8
+#define KEPT_OVER_NS   (3600 * NS_PER_S) /* of names of which nothing is left */
+#define KEPT_NAMES_MAX 10000             /* then those go at once */
 
 void source_registry_init(struct source_registry *r, size_t n_clients)
 {
@@ -83,16 +86,25 @@ static bool is_settled(const struct source_registry *r, const struct source *s)
     return is_settled;
 }
 
+/* Of what can be told by its text, that is. */
+static bool is_kept(struct source *s, bool is_over, int64_t now_ns)
+{
+    if (s->settled_mono_ns == 0)
+        s->settled_mono_ns = now_ns;
+    return !is_over || (s->ident.ino != 0 && now_ns - s->settled_mono_ns < KEPT_OVER_NS);
+}
+
 /* Of sources of one name; `first` is the newest. */
-static void list_gone(const struct source_registry *r, struct source *first,
+static void list_gone(const struct source_registry *r, struct source *first, int64_t now_ns,
                       struct source_list *gone)
 {
-    bool is_over = true;
+    bool is_over = true, is_crowded = r->by_name.len > KEPT_NAMES_MAX;
     size_t n = 0;
     for (const struct source *s = first; s != NULL; s = s->next_named)
         is_over &= s->is_finished;
     for (struct source *s = first; s != NULL; s = s->next_named, n++)
-        if (is_settled(r, s) && (is_over || n >= KEPT_FINISHED))
+        if (is_settled(r, s) &&
+            (n >= KEPT_FINISHED || (is_over && is_crowded) || !is_kept(s, is_over, now_ns)))
             VEC_PUSH(gone, s);
 }
 
@@ -101,8 +113,9 @@ void source_registry_sweep(struct source_registry *r)
     struct source_list gone = {0};
     size_t at = 0;
     void *first;
+    int64_t now_ns = clock_mono_ns();
     while (strmap_next(&r->by_name, &at, NULL, &first))
-        list_gone(r, first, &gone);
+        list_gone(r, first, now_ns, &gone);
     for (size_t i = 0; i < gone.len; i++) {
         strmap_remove(&r->by_key, str_c(gone.items[i]->key));
         remove_named(r, gone.items[i]);

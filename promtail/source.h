@@ -50,11 +50,12 @@ struct source {
     struct source *next_named; /* of the same name */
     int64_t start;             /* where reading began: what a client needs that never heard of it */
     struct source_ident ident;
-    unsigned refs;    /* of targets and of groups under way */
-    bool is_claimed;  /* a target reads it */
-    bool is_finished; /* nothing more will be read: forgotten once acknowledged */
-    bool is_left;     /* read to its end, and no target wants more of it, for now */
-    int64_t read_to;  /* all below was put through the pipeline */
+    unsigned refs;           /* of targets and of groups under way */
+    bool is_claimed;         /* a target reads it */
+    bool is_finished;        /* nothing more will be read: forgotten once acknowledged */
+    bool is_left;            /* read to its end, and no target wants more of it, for now */
+    int64_t read_to;         /* all below was put through the pipeline */
+    int64_t settled_mono_ns; /* first seen to be finished and acknowledged; 0: not yet */
     struct {
         struct held_range *items;
         size_t len, cap;
@@ -82,8 +83,9 @@ struct source_list {
     size_t len, cap;
 };
 struct source_list source_registry_list(const struct source_registry *r);
-/* Frees the finished sources that nothing refers to.  Of a name of which more is to come, some are
- * kept: their texts may turn up once more, as copies. */
+/* Frees the finished sources that nothing refers to.  Of a file some are kept, as long as more of
+ * that name is to come and for an hour beyond: their texts may turn up once more, as copies, and
+ * what comes after them under that name may be rotated unseen. */
 void source_registry_sweep(struct source_registry *r);
 /* Clients for which is_new[i] is true have never been told anything: they begin where reading goes
  * on for the others.  When all journals are read, before anything else is. */

@@ -7,16 +7,10 @@ import time
 import unittest
 
 import lib
-import test_promtail
-from test_promtail import lines
+from sink_case import Sink, SinkCase, lines
 
 
-class ReloadTest(unittest.TestCase):
-    setUp = test_promtail.PromtailTest.setUp
-    tearDown = test_promtail.PromtailTest.tearDown
-    start = test_promtail.PromtailTest.start
-    check_all = test_promtail.PromtailTest.check_all
-
+class ReloadTest(SinkCase):
     def label(self, value):
         """Gives all files another label in the configuration."""
         with open(self.promtail.config) as f:
@@ -70,7 +64,7 @@ class ReloadTest(unittest.TestCase):
         time.sleep(1)
         with open(promtail.config) as f:
             text = f.read()
-        old, self.sink = self.sink, test_promtail.Sink()
+        old, self.sink = self.sink, Sink()
         with open(promtail.config, "w") as f:
             f.write(text.replace(f":{old.port}/", f":{self.sink.port}/"))
         self.sink.start()
@@ -103,7 +97,7 @@ class ReloadTest(unittest.TestCase):
         promtail.append("a.log", lines(0, 100))
         promtail.start()
         self.check_all(100)
-        other = test_promtail.Sink().start()
+        other = Sink().start()
         try:
             self.add_client(other.port)
             promtail.process.send_signal(signal.SIGHUP)

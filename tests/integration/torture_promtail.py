@@ -137,7 +137,7 @@ class Torture:
         self.promtail = None
         self.kills = 0
         self.held_s = 0
-        self.started = time.time()
+        self.started = 0
 
     def tool(self, name):
         return os.path.join(self.args.bin_dir, name)
@@ -146,6 +146,25 @@ class Torture:
         self.promtail = subprocess.Popen(
             [self.tool("promtail"), "-config.file=" + self.config],
             stdout=self.log, stderr=self.log)
+
+    def begin(self):
+        """A file that is rotated before promtail has ever seen it is not read: only its name is asked
+        for.  So the files are there, and known, before anything is written."""
+        for i in range(self.args.files):
+            open(os.path.join(self.dir, "logs", f"f{i:03d}.log"), "a").close()
+        self.start()
+        deadline = time.time() + 60
+        while self.known() < self.args.files:
+            if time.time() > deadline:
+                raise SystemExit(f"promtail does not see the files; see {self.log.name}")
+            time.sleep(0.1)
+
+    def known(self):
+        try:
+            with open(os.path.join(self.dir, "positions.yaml")) as f:
+                return f.read().count(".log:")
+        except OSError:
+            return 0
 
     def start_server(self):
         command = [self.tool("torture_sink"), str(self.port), str(self.args.trouble)]
@@ -178,13 +197,14 @@ class Torture:
     def run(self):
         a = self.args
         self.start_server()
+        self.begin()
+        self.started = time.time()
         writer = subprocess.Popen(
             [self.tool("torture_writer"), os.path.join(self.dir, "logs"), str(a.files),
              str(int(a.rate * 1e6)), str(a.seconds), str(a.rotate_ms), str(a.keep)],
             stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self.pace, args=(writer,), daemon=True).start()
         try:
-            self.start()
             self.torment(writer)
             written = {int(k): int(v) for k, v in
                        (line.split() for line in writer.stdout.read().splitlines())}

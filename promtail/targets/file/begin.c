@@ -87,12 +87,22 @@ static int64_t resume(const struct tail *t, const struct source *s)
     return MAX(source_resume(t->env->sources, s), s->read_to);
 }
 
+/* A generation that was begun with its first bytes and waits to be read: by now there may be more
+ * to know it by. */
+static void grow_head(struct generation *g)
+{
+    uint32_t n = g->source->ident.head_bytes;
+    if (g->fd >= 0 && g->inflate == NULL && n > 0 && n < IDENT_HEAD_BYTES)
+        ident_grow(g->fd, &g->source->ident);
+}
+
 /* A copy that is being read has another inode than the source it belongs to; one of a generation
  * that is held open, gzipped perhaps, need not be read. */
 static bool is_known(const struct tail *t, int fd, const struct stat *st)
 {
-    for (const struct generation *g = t->first; g != NULL; g = g->next) {
+    for (struct generation *g = t->first; g != NULL; g = g->next) {
         struct stat read;
+        grow_head(g);
         bool is_read = g->fd >= 0 && fstat(g->fd, &read) == 0 && read.st_ino == st->st_ino &&
                        read.st_dev == st->st_dev;
         if (is_read || ident_is_same_file(fd, &g->source->ident) ||
@@ -201,7 +211,8 @@ static int64_t after_last(const struct tail *t)
         last = g;
     if (last != NULL && last->fd >= 0)
         return after_generation(last);
-    return t->next.begun_ns != 0 ? t->next.begun_ns : after_finished(t);
+    int64_t begun = t->next.begun_ns, finished = after_finished(t);
+    return begun == 0 || finished == 0 ? MAX(begun, finished) : MIN(begun, finished);
 }
 
 /* After a slow look, a stopped process, a restart. */
@@ -458,13 +469,17 @@ static bool begin_next(struct tail *t, struct folder_set *folders)
     return false;
 }
 
-/* Nothing stands under the path after a restart, but something did before. */
+/* Nothing stands under the path after a restart, but something did before, and what came after that
+ * may have gone, too. */
 static bool begin_expected(struct tail *t, struct folder_set *folders)
 {
     struct source *same = NULL;
     if (!t->is_expected || t->was_recovered)
         return true;
-    t->was_recovered = recover(t, folders, &same);
+    if (!recover(t, folders, &same))
+        return false;
+    catch_up(t, folders);
+    t->was_recovered = !folders->is_stale || is_last_look(t);
     return t->was_recovered;
 }
 

@@ -68,13 +68,17 @@ static bool confirm_head(struct source_ident *id, str head)
     return true;
 }
 
-bool ident_confirm(int fd, struct source_ident *id, int64_t offset, str bytes)
+bool ident_grow(int fd, struct source_ident *id)
 {
     char head[IDENT_HEAD_BYTES];
-    if (offset == 0 && id->head_bytes < IDENT_HEAD_BYTES)
-        return confirm_head(id, bytes);
     ssize_t n = read_head(fd, head, sizeof head);
     return n >= 0 && confirm_head(id, str_make(head, (size_t)n));
+}
+
+bool ident_confirm(int fd, struct source_ident *id, int64_t offset, str bytes)
+{
+    bool is_head = offset == 0 && id->head_bytes < IDENT_HEAD_BYTES;
+    return is_head ? confirm_head(id, bytes) : ident_grow(fd, id);
 }
 
 bool ident_head_matches(int fd, const struct source_ident *id)

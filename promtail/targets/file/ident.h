@@ -20,8 +20,11 @@ bool ident_take_head(int fd, struct source_ident *ret, char head[IDENT_HEAD_BYTE
 bool ident_take_gzip(int fd, struct source_ident *ret);
 /* True if a text that begins with `head` may be that of `id`: sure if id->head_bytes is not 0. */
 bool ident_begins(const struct source_ident *id, str head);
+/* False if the file does not begin with the head of `id` any more; else a head that was short is
+ * taken anew. */
+bool ident_grow(int fd, struct source_ident *id);
 /* Checks that the file still is the one of `id`, after bytes were read at `offset`: if it was
- * truncated meanwhile, they may be of the next generation.  A head that was short is taken anew. */
+ * truncated meanwhile, they may be of the next generation.  Grows it, too. */
 bool ident_confirm(int fd, struct source_ident *id, int64_t offset, str bytes);
 /* True if the file still begins with the head of `id`. */
 bool ident_head_matches(int fd, const struct source_ident *id);

@@ -246,7 +246,34 @@ Test(promtail_source, some_that_are_finished_are_kept_while_more_is_to_come)
     cr_expect_lt(registry.by_key.len, 12);
     finish(current);
     source_registry_sweep(&registry);
-    cr_expect_eq(registry.by_key.len, 1, "nothing is kept of a file that is no more");
+    cr_expect_eq(registry.by_key.len, 1, "nothing is kept of what has no text to be told by");
+}
+
+Test(promtail_source, a_file_that_is_no_more_is_kept_for_a_while)
+{
+    struct source *s = open_generation(0);
+    s->ident.ino = 7;
+    finish(s);
+    source_registry_sweep(&registry);
+    source_registry_sweep(&registry);
+    cr_assert_eq(source_find(&registry, STR("g0")), s, "it may come again");
+    s->settled_mono_ns -= 3601LL * 1000 * 1000 * 1000;
+    source_registry_sweep(&registry);
+    cr_expect_null(source_find(&registry, STR("g0")));
+}
+
+Test(promtail_source, of_very_many_files_that_are_no_more_none_is_kept)
+{
+    enum { MANY = 10001 };
+    for (int i = 0; i < MANY; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "n%d", i);
+        struct source *s = source_open(&registry, str_c(name), str_c(name), STR_EMPTY, 0);
+        s->ident.ino = 7;
+        finish(s);
+    }
+    source_registry_sweep(&registry);
+    cr_expect_eq(registry.by_key.len, 1);
 }
 
 Test(promtail_source, of_a_name_is_listed_in_the_order_of_opening)
