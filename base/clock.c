@@ -14,6 +14,11 @@ int64_t clock_now_ns(void)
     return read_clock(CLOCK_REALTIME);
 }
 
+int64_t clock_tick_ns(void)
+{
+    return read_clock(CLOCK_REALTIME_COARSE);
+}
+
 int64_t clock_mono_ns(void)
 {
     return read_clock(CLOCK_MONOTONIC);

@@ -246,6 +246,15 @@ class FilesTest(SinkCase):
         promtail.process.send_signal(signal.SIGCONT)
         self.check_all(150)
 
+    def test_reads_what_came_and_went_in_an_empty_file_soon_after_a_look(self):
+        promtail = self.start_with_an_empty_file()
+        os.truncate(os.path.join(promtail.folder, "logs", "a.log"), 0)  # it looks now
+        time.sleep(0.02)
+        promtail.process.send_signal(signal.SIGSTOP)
+        self.write_and_truncate(promtail)
+        promtail.process.send_signal(signal.SIGCONT)
+        self.check_all(150)
+
     def hold_up(self):
         """A promtail that has read a hundred lines of a.log and cannot read on."""
         promtail = self.read_a_hundred_lines_and_kill()

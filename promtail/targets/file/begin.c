@@ -374,7 +374,7 @@ static void start_next(struct tail *t, struct source *s)
     if (s->read_to > size && !is_compressed)
         source_restart(t->env->sources, s, 0);
     struct generation *g = generation_new(t, s, tail_take_next(t));
-    g->looked_mono_ns = t->next.mono_ns;
+    g->looked_tick_ns = t->next.tick_ns;
     g->offset = s->read_to;
     g->is_current = true;
     g->size = size;
@@ -521,6 +521,7 @@ static void look_at_next(struct tail *t, struct folder_set *folders)
     struct stat st;
     struct source_ident now;
     char head[IDENT_HEAD_BYTES];
+    int64_t tick_ns = clock_tick_ns();
     if (t->next.fd < 0 || t->next.ident.head_bytes == IDENT_HEAD_BYTES ||
         fstat(t->next.fd, &st) != 0 || !ident_take_head(t->next.fd, &now, head))
         return;
@@ -529,7 +530,7 @@ static void look_at_next(struct tail *t, struct folder_set *folders)
     t->next.ident = now;
     memcpy(t->next.head, head, now.head_bytes);
     t->next.size = now.head_bytes > 0 ? st.st_size : 0;
-    t->next.mono_ns = clock_mono_ns();
+    t->next.tick_ns = tick_ns;
 }
 
 bool tail_begin(struct tail *t, struct folder_set *folders)

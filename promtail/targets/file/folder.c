@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/vec.h"
 
@@ -103,6 +105,15 @@ str folder_of(str file)
 {
     size_t slash = str_rfind_char(file, '/');
     return slash == STR_NPOS ? STR(".") : str_sub(file, 0, MAX(slash, 1));
+}
+
+int64_t folder_changed_ns(const char *file)
+{
+    struct stat st;
+    char *folder = str_dup_c(folder_of(str_c(file)));
+    bool is_there = stat(folder, &st) == 0;
+    mem_free(folder);
+    return is_there ? st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec : 0;
 }
 
 str folder_base_name(const char *file)

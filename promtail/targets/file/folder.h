@@ -39,4 +39,7 @@ str folder_of(str file);
 /* Where the path leads if it is a symbolic link, whether or not anything stands there: a file is
  * rotated beside that.  The caller frees it. */
 char *folder_follow(const char *path);
+/* When a name last came, went or was changed where the file stands, ns since the epoch; 0 if that
+ * cannot be told. */
+int64_t folder_changed_ns(const char *file);
 str folder_base_name(const char *file);

@@ -141,7 +141,7 @@ static void open_next(struct tail *t)
     tail_pool_next_opened(t->env->pool);
     t->next.head = mem_alloc(IDENT_HEAD_BYTES);
     t->next.after_ns = t->next.begun_ns = 0;
-    t->next.mono_ns = clock_mono_ns();
+    t->next.tick_ns = clock_tick_ns();
     t->next.opened_ns = opened_ns;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
         !ident_take_head(fd, &t->next.ident, t->next.head)) {
@@ -175,6 +175,14 @@ static void truncated(struct tail *t, struct generation *g)
     open_next(t);
 }
 
+/* It was empty when last seen.  If a text came and was copied away since, the folder was changed;
+ * its time is that of another machine perhaps. */
+static bool may_have_gone(const struct generation *g)
+{
+    int64_t ago = clock_tick_ns() - g->looked_tick_ns;
+    return ago > EMPTY_LOOK_NS || ago < 0 || folder_changed_ns(g->tail->place) >= g->looked_tick_ns;
+}
+
 static bool is_truncated(const struct generation *g, const struct stat *st)
 {
     if (g->inflate != NULL)
@@ -182,9 +190,7 @@ static bool is_truncated(const struct generation *g, const struct stat *st)
     /* Shorter than what was read, or than what was seen of it before it could be read. */
     if (st->st_size < MAX(g->offset, (int64_t)g->source->ident.head_bytes) || g->is_overwritten)
         return true;
-    /* It was empty when last seen, a while ago: another text may have come and gone meanwhile. */
-    if (g->offset == 0 && g->source->ident.head_bytes == 0 && st->st_size > 0 &&
-        clock_mono_ns() - g->looked_mono_ns > EMPTY_LOOK_NS)
+    if (g->offset == 0 && g->source->ident.head_bytes == 0 && st->st_size > 0 && may_have_gone(g))
         return true;
     /* At the end and then more, or another time: is it still the same text in front? */
     bool changed = st->st_size != g->size || st->st_mtim.tv_nsec != g->mtime_nsec;
@@ -208,6 +214,7 @@ static void look_at_path(struct tail *t)
 {
     struct stat st;
     struct generation *g = tail_current(t);
+    int64_t tick_ns = clock_tick_ns();
     t->is_there = stat(t->path, &st) == 0 && S_ISREG(st.st_mode);
     if (t->is_waiting)
         return; /* one thing after the other */
@@ -219,7 +226,7 @@ static void look_at_path(struct tail *t)
         else {
             g->size = st.st_size;
             g->mtime_nsec = st.st_mtim.tv_nsec;
-            g->looked_mono_ns = clock_mono_ns();
+            g->looked_tick_ns = tick_ns;
             know_head(g);
         }
     }
