@@ -266,7 +266,7 @@ Test(promtail_source, of_very_many_files_that_are_no_more_none_is_kept)
 {
     enum { MANY = 10001 };
     for (int i = 0; i < MANY; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "n%d", i);
         struct source *s = source_open(&registry, str_c(name), str_c(name), STR_EMPTY, 0);
         s->ident.ino = 7;
