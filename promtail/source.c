@@ -86,26 +86,30 @@ static bool is_settled(const struct source_registry *r, const struct source *s)
     return is_settled;
 }
 
-/* Of what can be told by its text, that is. */
-static bool is_kept(struct source *s, bool is_over, int64_t now_ns)
+/* How long the sources of a name are kept when they are done; `first` is the newest.  Only files
+ * can be told by their texts. */
+static int64_t kept_ns(const struct source_registry *r, const struct source *first)
 {
-    if (s->settled_mono_ns == 0)
-        s->settled_mono_ns = now_ns;
-    return !is_over || (s->ident.ino != 0 && now_ns - s->settled_mono_ns < KEPT_OVER_NS);
+    for (const struct source *s = first; s != NULL; s = s->next_named)
+        if (!s->is_finished)
+            return INT64_MAX;
+    bool is_file = first->ident.ino != 0;
+    return is_file && r->by_name.len <= KEPT_NAMES_MAX ? KEPT_OVER_NS : 0;
 }
 
-/* Of sources of one name; `first` is the newest. */
 static void list_gone(const struct source_registry *r, struct source *first, int64_t now_ns,
                       struct source_list *gone)
 {
-    bool is_over = true, is_crowded = r->by_name.len > KEPT_NAMES_MAX;
+    int64_t kept = kept_ns(r, first);
     size_t n = 0;
-    for (const struct source *s = first; s != NULL; s = s->next_named)
-        is_over &= s->is_finished;
-    for (struct source *s = first; s != NULL; s = s->next_named, n++)
-        if (is_settled(r, s) &&
-            (n >= KEPT_FINISHED || (is_over && is_crowded) || !is_kept(s, is_over, now_ns)))
+    for (struct source *s = first; s != NULL; s = s->next_named, n++) {
+        if (!is_settled(r, s))
+            continue;
+        if (s->settled_mono_ns == 0)
+            s->settled_mono_ns = now_ns;
+        if (n >= KEPT_FINISHED || now_ns - s->settled_mono_ns >= kept)
             VEC_PUSH(gone, s);
+    }
 }
 
 void source_registry_sweep(struct source_registry *r)

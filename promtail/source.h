@@ -53,7 +53,7 @@ struct source {
     unsigned refs;           /* of targets and of groups under way */
     bool is_claimed;         /* a target reads it */
     bool is_finished;        /* nothing more will be read: forgotten once acknowledged */
-    bool is_left;            /* read to its end, and no target wants more of it, for now */
+    bool is_left;            /* read to its end, and no target wants more of it at present */
     int64_t read_to;         /* all below was put through the pipeline */
     int64_t settled_mono_ns; /* first seen to be finished and acknowledged; 0: not yet */
     struct {

@@ -44,7 +44,7 @@ struct http_handle {
     struct buf header_value;
     bool is_cancelled, is_done;
     bool stopped_by_caller; /* on_data said enough */
-    bool is_paused;         /* on_data wants nothing for now */
+    bool is_paused;         /* on_data wants nothing at present */
     http_connect_fn *on_connect;
     int setup_code; /* the request could not even begin */
     char *setup_text;

@@ -390,8 +390,8 @@ void client_start(struct client *c)
 {
     struct error err = {0};
     if (queue_begin(&c->queue, &err) != 0)
-        log_warn(COMPONENT, "batches are kept in memory only, for now", LOG_C("client", c->name),
-                 LOG_C("err", err.text));
+        log_warn(COMPONENT, "batches are kept in memory until the disk takes them",
+                 LOG_C("client", c->name), LOG_C("err", err.text));
     sender_wake(c->sender);
 }
 

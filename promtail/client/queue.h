@@ -27,7 +27,7 @@ void queue_close(struct queue *q);
 
 /* A group to be filled and put. */
 struct group *queue_new_group(struct queue *q);
-/* Takes the group over.  An error means that it is kept in memory only, for now. */
+/* Takes the group over.  An error means that it is kept in memory until it can be written. */
 int queue_put(struct queue *q, struct group *g, struct error *err);
 /* Tries again to write what is in memory only; the error is of the first that cannot be. */
 int queue_write_waiting(struct queue *q, struct error *err);

@@ -206,9 +206,9 @@ static int add_matches(struct journal_target *t, struct error *err)
     return 0;
 }
 
-/* After the saved cursor if its entry is young enough, else max_age back.  Without one, what was
- * read before a kill is read again, and gets the positions it had; but what is read in spite of a
- * cursor counts as new. */
+/* After the saved cursor if its entry is young enough, else max_age back.  Without a cursor, what
+ * was read before a kill is read again and gets the positions it had; if there is one and it cannot
+ * be followed, what is read counts as new. */
 static void seek(struct journal_target *t)
 {
     uint64_t us = 0, oldest = (uint64_t)MAX((clock_now_ns() - t->config->max_age_ns) / 1000, 0);

@@ -114,11 +114,16 @@ class SinkCase(unittest.TestCase):
         self.assertEqual(files[1], (n, 0))
         return extra
 
-    def read_a_hundred_lines_and_kill(self):
+    def read_first(self, n):
+        """A promtail that has sent n lines of a.log."""
         self.sink.start()
         promtail = self.start()
-        promtail.append("a.log", lines(0, 100))
+        promtail.append("a.log", lines(0, n))
         promtail.start()
-        lib.wait_until(lambda: self.sink.distinct() == 100, what="the first lines")
+        lib.wait_until(lambda: self.sink.distinct() == n, what="the first lines")
+        return promtail
+
+    def read_a_hundred_lines_and_kill(self):
+        promtail = self.read_first(100)
         promtail.kill()
         return promtail

@@ -77,11 +77,7 @@ class PromtailTest(SinkCase):
         self.assertTrue(os.path.exists(path + ".broken"))
 
     def test_believes_a_positions_file_changed_by_hand(self):
-        self.sink.start()
-        promtail = self.start()
-        promtail.append("a.log", lines(0, 10))
-        promtail.start()
-        lib.wait_until(lambda: self.sink.distinct() == 10, what="the first lines")
+        promtail = self.read_first(10)
         promtail.stop()
         path = os.path.join(promtail.folder, "positions.yaml")
         with open(path, "w") as f:

@@ -107,11 +107,7 @@ class FilesTest(SinkCase):
 
     def read_a_few_lines(self):
         """A file so short that its head alone tells it from no other."""
-        self.sink.start()
-        promtail = self.start()
-        promtail.append("a.log", lines(0, 1))
-        promtail.start()
-        lib.wait_until(lambda: self.sink.distinct() == 1, what="the first line")
+        promtail = self.read_first(1)
         return promtail, os.path.join(promtail.folder, "logs", "a.log")
 
     def test_copies_and_truncates_a_short_file(self):

@@ -134,7 +134,7 @@ class Torture:
         with open(self.config, "w") as f:
             f.write(CONFIG.format(dir=self.dir, port=self.port))
         self.log = open(os.path.join(self.dir, "promtail.log"), "ab")
-        self.promtail = None
+        self.promtail = self.server = self.writer = None
         self.kills = 0
         self.held_s = 0
         self.started = 0
@@ -195,25 +195,29 @@ class Torture:
         self.kills += 1
 
     def run(self):
+        try:
+            self.start_server()
+            self.begin()
+            return self.settle(self.write())
+        finally:
+            for p in (self.writer, self.promtail, self.server):
+                if p is not None:
+                    if p.poll() is None:
+                        p.kill()
+                    p.wait()
+
+    def write(self):
+        """Until the time is over; returns how many lines each file got."""
         a = self.args
-        self.start_server()
-        self.begin()
         self.started = time.time()
-        writer = subprocess.Popen(
+        self.writer = writer = subprocess.Popen(
             [self.tool("torture_writer"), os.path.join(self.dir, "logs"), str(a.files),
              str(int(a.rate * 1e6)), str(a.seconds), str(a.rotate_ms), str(a.keep)],
             stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self.pace, args=(writer,), daemon=True).start()
-        try:
-            self.torment(writer)
-            written = {int(k): int(v) for k, v in
-                       (line.split() for line in writer.stdout.read().splitlines())}
-            return self.settle(written)
-        finally:
-            for p in (writer, self.promtail, self.server):
-                if p.poll() is None:
-                    p.kill()
-                p.wait()
+        self.torment(writer)
+        return {int(k): int(v) for k, v in
+                (line.split() for line in writer.stdout.read().splitlines())}
 
     def written(self):
         try:

@@ -176,12 +176,16 @@ static void recover_between(struct tail *t, struct folder_set *folders)
     mem_free(files);
 }
 
+/* Of two times of which 0 says that it is not known. */
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a == 0 || b == 0 ? MAX(a, b) : MIN(a, b);
+}
+
 /* Nothing of it can be found, but what came after it can. */
 static void note_begun(struct tail *t, const struct source *s)
 {
-    int64_t ns = begun_ns(s);
-    if (ns > 0 && (t->next.begun_ns == 0 || ns < t->next.begun_ns))
-        t->next.begun_ns = ns;
+    t->next.begun_ns = earlier(t->next.begun_ns, begun_ns(s));
 }
 
 /* What came after a generation was written after it, and after it was opened under the path: a file
@@ -211,8 +215,7 @@ static int64_t after_last(const struct tail *t)
         last = g;
     if (last != NULL && last->fd >= 0)
         return after_generation(last);
-    int64_t begun = t->next.begun_ns, finished = after_finished(t);
-    return begun == 0 || finished == 0 ? MAX(begun, finished) : MIN(begun, finished);
+    return earlier(t->next.begun_ns, after_finished(t));
 }
 
 /* After a slow look, a stopped process, a restart. */
@@ -508,8 +511,7 @@ static bool is_next_itself(const struct tail *t, const struct generation *g)
  * and gone like others, if a copy of it is to be found. */
 static void note_gone(struct tail *t, struct folder_set *folders)
 {
-    t->next.begun_ns =
-        t->next.begun_ns != 0 ? MIN(t->next.begun_ns, t->next.opened_ns) : t->next.opened_ns;
+    t->next.begun_ns = earlier(t->next.begun_ns, t->next.opened_ns);
     t->next.opened_ns = clock_now_ns();
     folders->is_stale = true; /* the listing may be older than the copy */
 }

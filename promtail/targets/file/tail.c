@@ -175,8 +175,8 @@ static void truncated(struct tail *t, struct generation *g)
     open_next(t);
 }
 
-/* It was empty when last seen.  If a text came and was copied away since, the folder was changed;
- * its time is that of another machine perhaps. */
+/* It was empty when last seen.  If a text came and was copied away since, the folder was changed.
+ * On a network file system that time is by another machine's clock: long ago is enough, too. */
 static bool may_have_gone(const struct generation *g)
 {
     int64_t ago = clock_tick_ns() - g->looked_tick_ns;

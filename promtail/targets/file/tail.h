@@ -35,12 +35,12 @@ struct generation {
     bool is_broken;          /* cannot be read (any more) */
     bool is_overwritten;     /* truncated, and something else stands in it */
     bool is_truncated;       /* waits for a look at the folder: is there a copy? */
-    bool is_postponed;       /* cannot be read for now: tried again at the next look */
+    bool is_postponed;       /* cannot be read: tried again at the next look */
     bool said_error;
     int64_t again_mono_ns; /* compressed, and ended too early: looked at again then; 0: no */
     int64_t written_ns;    /* when last, as far as is known: orders those not under the path */
     int64_t quiet_since_mono_ns;
-    int64_t looked_tick_ns;
+    int64_t looked_tick_ns; /* clock_tick_ns() before the last look */
     /* of the pool */
     bool is_queued, is_listed;
     struct generation *queue_next, *open_next, *open_prev;
@@ -80,7 +80,7 @@ struct tail {
         struct source_ident ident; /* these three as they were at the last look */
         char *head;                /* of ident.head_bytes bytes */
         int64_t size;
-        int64_t tick_ns; /* when that was */
+        int64_t tick_ns; /* clock_tick_ns() before it */
         int64_t opened_ns;
         int64_t begun_ns; /* something before it, not to be found any more, was begun; 0: nothing */
         int64_t after_ns; /* what was written later came between; 0: not known yet */
