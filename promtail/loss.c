@@ -20,6 +20,14 @@ static struct metric *gone_files(void)
                                        NULL, NULL));
 }
 
+static struct metric *damaged_bytes(void)
+{
+    return metric_single(metric_family("promtail_journal_damaged_bytes_total", METRIC_COUNTER,
+                                       "Bytes of clients' journals that were damaged or stood "
+                                       "behind what was, and were not used.",
+                                       NULL, NULL));
+}
+
 void loss_count(str host, str reason, size_t bytes)
 {
     metric_add(metric_with2(lost_bytes(), host, reason), (double)bytes);
@@ -30,10 +38,16 @@ void loss_count_file(void)
     metric_inc(gone_files());
 }
 
+void loss_count_damage(size_t bytes)
+{
+    metric_add(damaged_bytes(), (double)bytes);
+}
+
 void loss_init(void)
 {
     static const str reasons[] = {LOSS_TRUNCATED, LOSS_GONE, LOSS_UNREADABLE};
     for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
         loss_count(STR_EMPTY, reasons[i], 0);
     metric_add(gone_files(), 0);
+    loss_count_damage(0);
 }

@@ -11,5 +11,7 @@
 void loss_count(str host, str reason, size_t bytes);
 /* A file that may not have been read to its end is gone, and nobody knows how long it was. */
 void loss_count_file(void);
+/* Of a client's journal so many bytes cannot be used: what they held is read again if it can be. */
+void loss_count_damage(size_t bytes);
 /* The metrics are there, 0, from the start. */
 void loss_init(void);

@@ -10,7 +10,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "promtail/client/spool_format.h"
+#include "promtail/loss.h"
+#include "runtime/log.h"
 
+#define COMPONENT          "client"
 #define PATH_BYTES         4096
 #define SEGMENT_BYTES_MAX  (1u << 30)
 #define GROUP_ID_END       (UINT64_C(1) << 48)
@@ -212,15 +215,27 @@ static void read_ack(struct replay *r, struct cursor *c)
         u64map_put(&r->acked, ACK_KEY(group, batch), r);
 }
 
+static void report_damage(const struct replay *r, uint32_t number, size_t offset, size_t bytes)
+{
+    log_warn(COMPONENT, "the journal is damaged, what it held from there on is read again",
+             LOG_C("folder", r->s->dir), LOG_I("segment", number), LOG_I("offset", offset),
+             LOG_I("bytes", bytes));
+    loss_count_damage(bytes);
+}
+
 /* One pass over the records of a segment; what comes after a torn or broken one is not used. */
 static void read_segment(struct replay *r, uint32_t number, str bytes, bool acks_only)
 {
     struct cursor c = cursor_make(bytes);
     while (cursor_left(&c) > 0) {
+        size_t left = cursor_left(&c);
         uint32_t length = cursor_u32(&c), crc = cursor_u32(&c);
         str payload = cursor_bytes(&c, length);
-        if (!cursor_ok(&c) || crc32c(0, payload) != crc)
+        if (!cursor_ok(&c) || crc32c(0, payload) != crc) {
+            if (!acks_only)
+                report_damage(r, number, bytes.len - left, left);
             return;
+        }
         struct cursor p = cursor_make(payload);
         uint8_t kind = cursor_u8(&p);
         if (kind == SPOOL_ACK && acks_only)

@@ -1,6 +1,7 @@
 """promtail and the server together: nothing lost, nothing twice, over kills on both sides."""
 import argparse
 import base64
+import glob
 import http.server
 import os
 import shutil
@@ -75,6 +76,21 @@ class PromtailTest(SinkCase):
         promtail.start()
         self.check_all(10)
         self.assertTrue(os.path.exists(path + ".broken"))
+
+    def test_tells_of_a_damaged_journal_and_reads_again(self):
+        promtail = self.start()
+        promtail.append("a.log", lines(0, 100))
+        promtail.start()
+        lib.wait_until(lambda: promtail.metric("promtail_batch_retries_total") > 0, what="a try")
+        promtail.kill()
+        (path,) = glob.glob(os.path.join(promtail.folder, "positions.yaml.journal", "*", "*.seg"))
+        with open(path, "r+b") as f:
+            f.seek(os.path.getsize(path) // 2)
+            f.write(b"XXXX")
+        self.sink.start()
+        promtail.start()
+        self.check_all(100)
+        self.assertGreater(promtail.metric("promtail_journal_damaged_bytes_total"), 0)
 
     def test_believes_a_positions_file_changed_by_hand(self):
         promtail = self.read_first(10)
