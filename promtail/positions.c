@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/file.h"
 #include "base/gofmt.h"
+#include "base/goquote.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "promtail/source.h"
@@ -19,6 +21,8 @@
 #define CHECKSUM_COMMENT     "# promtail of loge: "
 #define PATH_BYTES           4096
 #define YAML_ARENA_BYTES_MAX (1u << 30)
+/* YAML's keys before a bare colon end within 1024 characters; an escape takes four for a byte. */
+#define SHORT_KEY_BYTES_MAX 250
 
 void positions_deinit(struct positions *p)
 {
@@ -218,34 +222,40 @@ static int by_name(const void *a, const void *b)
     return str_cmp(*(const str *)a, *(const str *)b);
 }
 
+/* Go's quoted strings are YAML's, but for bytes that are not UTF-8: those go as Go's yaml.v2 writes
+ * them. */
 static void quote(struct buf *out, str s)
 {
-    buf_append_char(out, '"');
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
-        if (c == '"' || c == '\\')
-            buf_append_char(out, '\\');
-        if (c < 0x20 || c == 0x7f)
-            buf_printf(out, "\\x%02x", c);
-        else
-            buf_append_char(out, (char)c);
+    if (str_is_utf8(s)) {
+        goquote(out, s);
+        return;
     }
+    buf_append_c(out, "!!binary \"");
+    base64_encode(out, s);
     buf_append_char(out, '"');
 }
 
-/* Bare where YAML reads it as the same text. */
+/* Whether YAML reads the bare text as itself, if nothing in it needs an escape. */
+static bool is_plain(str s)
+{
+    if (s.len == 0 || (s.ptr[0] != '/' && !is_cursor(s)))
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        bool is_end = i + 1 == s.len || s.ptr[i + 1] == ' ' || s.ptr[i + 1] == '#';
+        if (s.ptr[i] == '#' || s.ptr[i] == ':' || (s.ptr[i] == ' ' && is_end))
+            return false;
+    }
+    return true;
+}
+
 static void put_name(struct buf *out, str s)
 {
-    bool is_plain = s.len > 0 && (s.ptr[0] == '/' || is_cursor(s));
-    for (size_t i = 0; i < s.len && is_plain; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
-        is_plain = c >= 0x80 || (c > 0x20 && c != '#' && c != ':' && c != '"' && c != '\\') ||
-                   (c == ' ' && i + 1 < s.len && s.ptr[i + 1] != ' ' && s.ptr[i + 1] != '#');
-    }
-    if (is_plain && str_is_utf8(s))
+    size_t at = out->len;
+    quote(out, s);
+    if (out->len - at == s.len + 2 && is_plain(s)) { /* quotes are all it took */
+        out->len = at;
         buf_append_str(out, s);
-    else
-        quote(out, s);
+    }
 }
 
 static void format(const struct positions *p, struct buf *out)
@@ -259,9 +269,10 @@ static void format(const struct positions *p, struct buf *out)
         qsort(names.items, names.len, sizeof *names.items, by_name);
     buf_append_c(out, names.len > 0 ? "positions:\n" : "positions: {}\n");
     for (size_t i = 0; i < names.len; i++) {
-        buf_append_c(out, "  ");
+        bool is_long = names.items[i].len > SHORT_KEY_BYTES_MAX;
+        buf_append_c(out, is_long ? "  ? " : "  ");
         put_name(out, names.items[i]);
-        buf_append_c(out, ": ");
+        buf_append_c(out, is_long ? "\n  : " : ": ");
         quote(out, positions_get(p, names.items[i]));
         buf_append_char(out, '\n');
     }

@@ -4,11 +4,13 @@
 
 #include <yaml.h>
 
+#include "base/base64.h"
 #include "base/gofmt.h"
 #include "base/map.h"
 #include "base/vec.h"
 
 #define NUMBER_TEXT_MAX 64
+#define BINARY_TAG      "tag:yaml.org,2002:binary"
 
 /* Our own enum names collide with none of libyaml's: those end in _EVENT, _TOKEN, _NODE, _ERROR. */
 
@@ -87,18 +89,36 @@ static int load_alias(struct loader *l, const yaml_event_t *event, struct yaml_n
     return count_nodes(l, kept->size);
 }
 
-static struct yaml_node *load_scalar(struct loader *l, const yaml_event_t *event)
+/* !!binary: what Go's yaml.v2 writes for a text that is not UTF-8. */
+static int decode_binary(struct loader *l, struct yaml_node *n)
+{
+    struct buf bytes;
+    buf_init(&bytes, n->text.len);
+    struct error why = {0};
+    int rc = base64_decode(&bytes, n->text, &why);
+    if (rc == 0)
+        n->text = arena_str(l->arena, buf_str(&bytes));
+    else
+        error_set_at(l->err, rc, n->line, n->col,
+                     "yaml: !!binary value contains invalid base64 data");
+    buf_deinit(&bytes);
+    return rc;
+}
+
+static int load_scalar(struct loader *l, const yaml_event_t *event, struct yaml_node **ret)
 {
     struct yaml_node *n = new_node(l, event, YAML_SCALAR);
     n->text = arena_str(
         l->arena, str_make((const char *)event->data.scalar.value, event->data.scalar.length));
     n->is_quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     const char *tag = (const char *)event->data.scalar.tag;
-    if (tag != NULL && strcmp(tag, YAML_STR_TAG) == 0)
+    bool is_binary = tag != NULL && strcmp(tag, BINARY_TAG) == 0;
+    if (is_binary || (tag != NULL && strcmp(tag, YAML_STR_TAG) == 0))
         n->is_quoted = true;
     if (!n->is_quoted && yaml_is_null(n))
         n->kind = YAML_NULL;
-    return n;
+    *ret = n;
+    return is_binary ? decode_binary(l, n) : 0;
 }
 
 typedef VEC(struct yaml_node *) node_vec;
@@ -256,7 +276,7 @@ static int load_node(struct loader *l, const yaml_event_t *event, int depth, str
         return load_alias(l, event, ret);
     case YAML_SCALAR_EVENT:
         anchor = event->data.scalar.anchor;
-        *ret = load_scalar(l, event);
+        rc = load_scalar(l, event, ret);
         break;
     case YAML_SEQUENCE_START_EVENT:
         anchor = event->data.sequence_start.anchor;

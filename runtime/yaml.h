@@ -1,7 +1,8 @@
 /* runtime/yaml.h - a YAML document as a tree that knows its lines (libyaml events).
  *
  * Scalars keep their text and whether they were quoted; what they mean (YAML 1.1 booleans, numbers,
- * null) is decided by the reader, as Go's yaml.v2 does.  Anchors, aliases and merge keys (<<) are
+ * null) is decided by the reader, as Go's yaml.v2 does; !!binary is decoded, so a text may hold any
+ * bytes.  Anchors, aliases and merge keys (<<) are
  * resolved, with a limit on the expanded size. */
 #pragma once
 #include "base/arena.h"

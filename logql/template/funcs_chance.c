@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "logql/template/base64.h"
+#include "base/base64.h"
 #include "logql/template/funcs.h"
 
 #define TEXT_MAX (1 << 20)

@@ -4,7 +4,7 @@
 #include <openssl/rand.h>
 
 #include "base/mem.h"
-#include "logql/template/base64.h"
+#include "base/base64.h"
 #include "logql/template/funcs.h"
 
 #define BLOCK_BYTES 16

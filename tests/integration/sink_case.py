@@ -85,8 +85,8 @@ class Sink:
             self.process = None
 
 
-def lines(first, last):
-    return "".join(f"F1 N{i} some text\n" for i in range(first, last))
+def lines(first, last, file=1):
+    return "".join(f"F{file} N{i} some text\n" for i in range(first, last))
 
 
 class SinkCase(unittest.TestCase):
@@ -107,11 +107,11 @@ class SinkCase(unittest.TestCase):
         self.promtail = Promtail(self.sink.port, **options)
         return self.promtail
 
-    def check_all(self, n):
-        lib.wait_until(lambda: self.sink.distinct(1) >= n, what=f"{n} lines")
+    def check_all(self, n, file=1):
+        lib.wait_until(lambda: self.sink.distinct(file) >= n, what=f"{n} lines of file {file}")
         time.sleep(0.5)
         files, extra = self.sink.report()
-        self.assertEqual(files[1], (n, 0))
+        self.assertEqual(files[file], (n, 0))
         return extra
 
     def read_first(self, n):

@@ -228,6 +228,26 @@ class FilesTest(SinkCase):
         os.truncate(path, 0)
         promtail.append("a.log", lines(100, 150))
 
+    def test_goes_on_with_files_of_any_name(self):
+        """By positions.yaml alone: not UTF-8, what YAML takes for a line's end, and long."""
+        self.sink.start()
+        promtail = self.start()
+        names = [b"caf\xe9.log", b"nel\xc2\x85.log", b"\n" * 240 + b".log", b": #.log"]
+        names = [os.fsdecode(name) for name in names]
+        for i, name in enumerate(names):
+            promtail.append(name, lines(0, 100, file=i))
+        promtail.start()
+        positions = os.path.join(promtail.folder, "positions.yaml")
+        lib.wait_until(lambda: os.path.exists(positions)
+                       and open(positions).read().count('"1690"') == len(names), what="positions")
+        promtail.kill()
+        shutil.rmtree(positions + ".journal")
+        for i, name in enumerate(names):
+            promtail.append(name, lines(100, 150, file=i))
+        promtail.start()
+        for i in range(len(names)):
+            self.check_all(150, file=i)
+
     def test_reads_what_came_and_went_in_an_empty_file_while_stopped(self):
         promtail = self.start_with_an_empty_file()
         promtail.kill()

@@ -49,9 +49,24 @@ static void write_and_load(str text)
 
 Test(promtail_positions, any_name_is_read_as_it_was_written)
 {
-    static const char *const names[] = {
-        "/var/log/a.log",        "cursor-/x", "/b: #c\n", "/\"q\\uote\"\x7f",
-        "# promtail of loge: 0", "- x"};
+    static char longest[4000];
+    memset(longest, '\n', sizeof longest - 1);
+    static const char *const names[] = {"/var/log/a.log",
+                                        "cursor-/x",
+                                        "/b: #c\n",
+                                        "/\"q\\uote\"\x7f",
+                                        "# promtail of loge: 0",
+                                        "- x",
+                                        "/ a  b #c ",
+                                        "/caf\xc3\xa9", /* UTF-8 */
+                                        "/caf\xe9",     /* Latin 1 */
+                                        "/nel\xc2\x85", /* what YAML takes for the end of a line */
+                                        "/ls\xe2\x80\xa8 x",     /* the same */
+                                        "/control\xc2\x9b",      /* what YAML does not allow */
+                                        "/none\xef\xbf\xbf",     /* nor this */
+                                        "/mark\xef\xbb\xbf",     /* byte order mark */
+                                        "/\xf0\x9f\x94\xa5.log", /* beyond 16 bits */
+                                        longest};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         positions_set_offset(&positions, str_c(names[i]), (int64_t)i * 1000);
     save_and_load();

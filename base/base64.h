@@ -1,4 +1,4 @@
-/* logql/template/base64.h - RFC 4648 as Go's encoding/base64 and base32 read and write it. */
+/* base/base64.h - RFC 4648 as Go's encoding/base64 and base32 read and write it. */
 #pragma once
 #include "base/buf.h"
 #include "base/status.h"

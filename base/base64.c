@@ -1,4 +1,4 @@
-#include "logql/template/base64.h"
+#include "base/base64.h"
 
 #include "base/mem.h"
 
