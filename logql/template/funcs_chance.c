@@ -1,9 +1,9 @@
 /* What differs each time: randAlphaNum, randInt, shuffle, uuidv4 and their like. */
 #include <openssl/rand.h>
 
+#include "base/base64.h"
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "base/base64.h"
 #include "logql/template/funcs.h"
 
 #define TEXT_MAX (1 << 20)

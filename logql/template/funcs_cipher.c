@@ -3,8 +3,8 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
-#include "base/mem.h"
 #include "base/base64.h"
+#include "base/mem.h"
 #include "logql/template/funcs.h"
 
 #define BLOCK_BYTES 16

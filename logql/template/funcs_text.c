@@ -1,7 +1,7 @@
 /* sprig's functions on strings. */
+#include "base/base64.h"
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "base/base64.h"
 #include "logql/template/case_style.h"
 #include "logql/template/convert.h"
 #include "logql/template/funcs.h"
