@@ -12,6 +12,7 @@ import threading
 import time
 import unittest
 
+import chart
 import lib
 import peers
 from kube import KubeApiserver, Tap, Wire
@@ -666,28 +667,25 @@ CHART = """\
 """
 
 
-class Example(Kubernetes):
-    """docs/examples/promtail-kubernetes.yaml."""
-    manifest = os.path.join(lib.ROOT, "docs", "examples", "promtail-kubernetes.yaml")
+class Installed(Kubernetes):
+    """As users install it: docs/examples/promtail-kubernetes.yaml and charts/promtail."""
 
-    def test_the_api_server_takes_it_and_what_it_grants_is_enough(self):
+    def apply(self, manifests):
         peers.needs("kubectl")
         path = os.path.join(API.folder, "admin")
         API.kubeconfig(path, "{token: admin-token}")
-        subprocess.run(["kubectl", "--kubeconfig", path, "apply", "--validate=strict", "-f", self.manifest],
-                       check=True, capture_output=True, timeout=60 * lib.PATIENCE)
-        self.addCleanup(API.delete, "v1", "namespaces", None, "promtail")
-        with open(self.manifest, encoding="utf-8") as f:
-            config = lib.kubernetes_config(f.read())
-        for old, new in (("9080", "${PORT}"), ("/run/promtail", "${DIR}"), ("/var/log/pods", "${DIR}/pods"),
-                         ("- role: pod", "- {role: pod, kubeconfig_file: '${DIR}/kubeconfig'}"),
-                         ("http://loge.loge.svc:3100/loki/api/v1/push", "${PUSH_URL}")):
+        subprocess.run(["kubectl", "--kubeconfig", path, "apply", "--validate=strict", "-f", "-"],
+                       input=manifests, text=True, check=True, capture_output=True, timeout=60 * lib.PATIENCE)
+
+    def check_ships(self, config, namespace, account, changes):
+        """Runs promtail with the configuration, changed for this machine, and the rights of the account."""
+        for old, new in changes:
             self.assertIn(old, config)
             config = config.replace(old, new)
         loge = lib.Loge().start()
         self.addCleanup(loge.__exit__, None, None, None)
         p = Promtail(config, loge.url + "/loki/api/v1/push")
-        API.kubeconfig(p.folder + "/kubeconfig", f"{{token: {API.account_token('promtail', 'promtail')}}}")
+        API.kubeconfig(p.folder + "/kubeconfig", f"{{token: {API.account_token(namespace, account)}}}")
         p.start()
         self.addCleanup(p.__exit__, None, None, None)
         web = self.make(pod("web-0", "10.1.0.1", labels={"app": "web"}))
@@ -708,6 +706,24 @@ class Example(Kubernetes):
             lib.wait_until(lambda: found() == want, 25)  # new folders are looked for every ten seconds
         except AssertionError:
             self.assertEqual(found(), want, p.tail())
+
+    def test_the_api_server_takes_the_example_and_what_it_grants_is_enough(self):
+        with open(os.path.join(lib.ROOT, "docs", "examples", "promtail-kubernetes.yaml"), encoding="utf-8") as f:
+            manifests = f.read()
+        self.apply(manifests)
+        self.addCleanup(API.delete, "v1", "namespaces", None, "promtail")
+        self.check_ships(lib.kubernetes_config(manifests), "promtail", "promtail", [
+            ("9080", "${PORT}"), ("/run/promtail", "${DIR}"), ("/var/log/pods", "${DIR}/pods"),
+            ("- role: pod", "- {role: pod, kubeconfig_file: '${DIR}/kubeconfig'}"),
+            ("http://loge.loge.svc:3100/loki/api/v1/push", "${PUSH_URL}")])
+
+    def test_the_api_server_takes_the_chart_and_what_it_grants_is_enough(self):
+        manifests = chart.render("configmap: {enabled: true}", namespace=self.ns)
+        self.apply(manifests)
+        self.check_ships(lib.kubernetes_config(manifests), self.ns, "logs-promtail", [
+            ("3101", "${PORT}"), ("/run/promtail", "${DIR}"), ("/var/log/pods", "${DIR}/pods"),
+            ("- role: pod", "- {role: pod, kubeconfig_file: '${DIR}/kubeconfig'}"),
+            ("http://loge:3100/loki/api/v1/push", "${PUSH_URL}")])
 
 
 class EndToEnd(Kubernetes):

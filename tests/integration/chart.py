@@ -1,0 +1,37 @@
+"""The Helm chart of promtail, rendered by helm: charts/promtail."""
+import os
+import shutil
+import subprocess
+import unittest
+
+import lib
+import peers
+
+FOLDER = os.path.join(lib.ROOT, "charts", "promtail")
+
+
+def helm():
+    """Path of helm: $HELM, build/peers (made by helpers/build_helm), the PATH; else the test is skipped."""
+    made = os.path.join(peers.FOLDER, "helm", "helm")
+    found = os.environ.get("HELM") or (made if os.path.exists(made) else shutil.which("helm"))
+    if found is None:
+        raise unittest.SkipTest("no helm; tests/integration/helpers/build_helm makes one")
+    return found
+
+
+def run(*arguments, values=""):
+    """Result of helm with the chart and these values (YAML)."""
+    return subprocess.run([helm(), *arguments, "-f", "-"], input=values, text=True, timeout=60 * lib.PATIENCE,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+
+
+def render(values="", *more, namespace="promtail"):
+    """The manifests of a release `logs`."""
+    done = run("template", "logs", FOLDER, "--namespace", namespace, *more, values=values)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def config(values=""):
+    """The promtail.yaml they hold."""
+    return lib.kubernetes_config(render(values, "--show-only", "templates/config.yaml"))
