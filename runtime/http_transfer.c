@@ -156,6 +156,8 @@ static void set_method(CURL *easy, const struct http_call *call)
 static void set_transport(CURL *easy, const struct http_client_config *c)
 {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* A handle let go while its name is asked for: the loop must not wait for the resolver. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);

@@ -22,6 +22,7 @@
 #define WAIT_S          120
 #define TIMEOUT_MS      ((WAIT_S + 15) * 1000)
 #define RETRY_MS        15000
+#define PAUSE_MS        1000 /* where something changes all the time */
 #define URL_BYTES_MAX   16384
 #define REPLY_BYTES_MAX (64u << 20)
 #define SERVICES_MAX    100000
@@ -241,9 +242,11 @@ static void take_catalog(struct consul_provider *p, const json_t *root)
 
 static void ask_again(struct query *q, bool failed)
 {
-    int64_t refresh_ms = q->provider->config->refresh_interval_ns / NS_PER_MS;
-    int64_t ms = failed ? RETRY_MS : q->provider->is_agent || q->index[0] == '\0' ? refresh_ms : 0;
-    loop_timer_start(q->again, (uint64_t)MAX(ms, 0), 0);
+    int64_t ms = MAX(q->provider->config->refresh_interval_ns / NS_PER_MS, 0);
+    bool is_blocking = !q->provider->is_agent && q->index[0] != '\0';
+    if (is_blocking)
+        ms = MIN(ms, PAUSE_MS);
+    loop_timer_start(q->again, (uint64_t)(failed ? RETRY_MS : ms), 0);
 }
 
 static void take_index(struct query *q)

@@ -1,13 +1,13 @@
 /* dns_sd_configs: names asked for again and again (SRV, A, AAAA, MX, NS).
  *
- * The resolver blocks, so each round runs on a thread of libuv's pool, which is what that is for.
- * One answer under way at a time; a name that cannot be resolved keeps its targets. */
+ * The resolver blocks, for a minute and more if no server answers, so each round has a thread of
+ * its own that nobody waits for.  One round under way at a time; a name that cannot be resolved
+ * keeps its targets. */
 #include <arpa/nameser.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <resolv.h>
 #include <stdio.h>
-
-#include <uv.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -22,10 +22,12 @@
 
 struct dns_provider;
 
-/* One round over all names; owned by the pool until it is done. */
+/* One round over all names.  The thread owns it until it posts it to the loop; if the provider was
+ * stopped by then, the thread frees it, and the loop may be gone. */
 struct dns_round {
-    uv_work_t req;                 /* first */
+    pthread_mutex_t lock;          /* for `provider` */
     struct dns_provider *provider; /* NULL: stopped meanwhile */
+    struct loop *loop;
     struct arena arena;
     struct config_strings names; /* copies: the configuration may go before the round ends */
     int type;
@@ -52,35 +54,35 @@ static int record_type(int type)
     return types[type];
 }
 
-/* On a thread of the pool. */
-static void resolve(uv_work_t *req)
+static void resolve_name(struct dns_round *r, size_t i, struct __res_state *state,
+                         unsigned char answer[ANSWER_BYTES_MAX])
 {
-    struct dns_round *r = (struct dns_round *)req;
-    struct __res_state state = {0};
-    if (res_ninit(&state) != 0)
-        return;
-    unsigned char *answer = mem_alloc(ANSWER_BYTES_MAX);
-    for (size_t i = 0; i < r->names.n; i++) {
-        int n = res_nsearch(&state, r->names.items[i], ns_c_in, record_type(r->type), answer,
-                            ANSWER_BYTES_MAX);
-        if (n >= 0)
-            r->is_resolved[i] =
-                dns_group(str_make((const char *)answer, (size_t)MIN(n, ANSWER_BYTES_MAX)),
-                          r->names.items[i], r->type, r->port, &r->arena, &r->groups[i]) == 0;
-        /* A name that is known not to exist has no targets; a failure says nothing. */
-        else if (state.res_h_errno == HOST_NOT_FOUND || state.res_h_errno == NO_DATA)
-            r->is_resolved[i] = true;
-        r->groups[i].source = str_c(r->names.items[i]);
-    }
-    mem_free(answer);
-    res_nclose(&state);
+    int n = res_nsearch(state, r->names.items[i], ns_c_in, record_type(r->type), answer,
+                        ANSWER_BYTES_MAX);
+    if (n >= 0)
+        r->is_resolved[i] =
+            dns_group(str_make((const char *)answer, (size_t)MIN(n, ANSWER_BYTES_MAX)),
+                      r->names.items[i], r->type, r->port, &r->arena, &r->groups[i]) == 0;
+    /* A name that is known not to exist has no targets; a failure says nothing. */
+    else if (state->res_h_errno == HOST_NOT_FOUND || state->res_h_errno == NO_DATA)
+        r->is_resolved[i] = true;
+    r->groups[i].source = str_c(r->names.items[i]);
 }
 
-static void on_resolved(uv_work_t *req, int status)
+static void free_round(struct dns_round *r)
 {
-    struct dns_round *r = (struct dns_round *)req;
+    pthread_mutex_destroy(&r->lock);
+    arena_deinit(&r->arena);
+    mem_free(r);
+}
+
+static void on_resolved(void *arg)
+{
+    struct dns_round *r = arg;
+    pthread_mutex_lock(&r->lock); /* the thread lets go of it last of all */
     struct dns_provider *p = r->provider;
-    if (p != NULL && status == 0) {
+    pthread_mutex_unlock(&r->lock);
+    if (p != NULL) {
         p->round = NULL;
         for (size_t i = 0; i < r->names.n; i++) {
             if (r->is_resolved[i])
@@ -92,15 +94,45 @@ static void on_resolved(uv_work_t *req, int status)
         loop_timer_start(p->refresh, (uint64_t)MAX(p->config->refresh_interval_ns / NS_PER_MS, 100),
                          0);
     }
-    arena_deinit(&r->arena);
-    mem_free(r);
+    free_round(r);
+}
+
+static bool is_stopped(struct dns_round *r)
+{
+    pthread_mutex_lock(&r->lock);
+    bool stopped = r->provider == NULL;
+    pthread_mutex_unlock(&r->lock);
+    return stopped;
+}
+
+static void *resolve(void *arg)
+{
+    struct dns_round *r = arg;
+    struct __res_state state = {0};
+    unsigned char *answer = mem_alloc(ANSWER_BYTES_MAX);
+    if (res_ninit(&state) == 0) {
+        for (size_t i = 0; i < r->names.n && !is_stopped(r); i++)
+            resolve_name(r, i, &state, answer);
+        res_nclose(&state);
+    }
+    mem_free(answer);
+    pthread_mutex_lock(&r->lock); /* so that the provider, and the loop, stay while it posts */
+    bool is_wanted = r->provider != NULL;
+    if (is_wanted)
+        loop_post(r->loop, on_resolved, r);
+    pthread_mutex_unlock(&r->lock);
+    if (!is_wanted)
+        free_round(r);
+    return NULL;
 }
 
 static void refresh(void *arg)
 {
     struct dns_provider *p = arg;
     struct dns_round *r = mem_zalloc(sizeof *r);
+    pthread_mutex_init(&r->lock, NULL);
     r->provider = p;
+    r->loop = p->loop;
     r->type = p->config->type;
     r->port = p->config->port;
     arena_init(&r->arena, SIZE_MAX);
@@ -111,15 +143,20 @@ static void refresh(void *arg)
     r->groups = ARENA_ARRAY(&r->arena, struct target_group, r->names.n);
     r->is_resolved = ARENA_ARRAY(&r->arena, bool, r->names.n);
     p->round = r;
-    uv_queue_work(loop_uv(p->loop), &r->req, resolve, on_resolved);
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, resolve, r) == 0)
+        pthread_detach(thread);
+    else
+        on_resolved(r); /* none was: said, and tried again */
 }
 
 static void stop(struct provider *base)
 {
     struct dns_provider *p = (struct dns_provider *)base;
     if (p->round != NULL) {
+        pthread_mutex_lock(&p->round->lock);
         p->round->provider = NULL;
-        uv_cancel((uv_req_t *)&p->round->req); /* if it has begun it ends by itself */
+        pthread_mutex_unlock(&p->round->lock);
     }
     loop_timer_free(p->refresh);
     mem_free(p);

@@ -2,7 +2,6 @@
 
 No kubelet and no controllers run: the tests write what those would write."""
 import base64
-import html
 import json
 import os
 import re
@@ -16,6 +15,7 @@ import chart
 import lib
 import peers
 from kube import KubeApiserver, Tap, Wire
+from promtail_page import PagePromtail
 
 META = "__meta_kubernetes_"
 API = None
@@ -45,27 +45,9 @@ def tearDownModule():
     shutil.rmtree(API.folder, ignore_errors=True)
 
 
-class Promtail(lib.Promtail):
-    """promtail on the node "node-a"; `wrap` goes before its command."""
+class Promtail(PagePromtail):
+    """promtail on the node "node-a"."""
     wrap = ("env", "HOSTNAME=node-a")
-
-    def command(self):
-        return list(self.wrap) + super().command()
-
-    def page(self):
-        """{job: [discovered labels of each target]} of /service-discovery."""
-        try:
-            text = lib.http("GET", self.url + "/service-discovery")[1].decode()
-        except OSError:
-            return {}
-        jobs = {}
-        for part in text.split("<h2>")[1:]:
-            rows = re.findall(r"<tr class=(?:yes|no)><td>\w+<td>(.*?)<td>", part, re.S)
-            jobs[part.split("</h2>")[0]] = [
-                {html.unescape(name): html.unescape(value) for name, value in
-                 re.findall(r"<span class=label>([^<]*?)=&#34;(.*?)&#34;</span>", row, re.S)}
-                for row in rows]
-        return jobs
 
     def names(self, job="k8s", label="pod_name"):
         """The sorted names of a job's targets."""
