@@ -26,7 +26,7 @@ static bool underscores_ok(str s)
 {
     size_t i = s.len > 0 && (s.ptr[0] == '+' || s.ptr[0] == '-') ? 1 : 0;
     bool hex = false, after_digit = false, after_underscore = false;
-    if (s.len >= i + 2 && s.ptr[i] == '0' && strchr("box", lower(s.ptr[i + 1])) != NULL) {
+    if (s.len >= i + 2 && s.ptr[i] == '0' && char_in((unsigned char)lower(s.ptr[i + 1]), "box")) {
         hex = lower(s.ptr[i + 1]) == 'x';
         after_digit = true;
         i += 2;

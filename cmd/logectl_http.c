@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cmd/logectl.h"
 #include "runtime/http_client.h"
+#include "runtime/http_params.h"
 
 #define CTL_ANSWER_BYTES_MAX (1u << 30)
 #define CTL_HEADERS_MAX      64
@@ -25,23 +26,12 @@ void ctl_url(struct ctl *c, struct buf *url, const char *path)
     buf_append_char(url, '?');
 }
 
-static bool is_plain(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("-_.~", c) != NULL);
-}
-
 void ctl_param(struct buf *url, const char *name, str value)
 {
     if (url->ptr[url->len - 1] != '?')
         buf_append_char(url, '&');
     buf_printf(url, "%s=", name);
-    for (size_t i = 0; i < value.len; i++) {
-        if (is_plain(value.ptr[i]))
-            buf_append_char(url, value.ptr[i]);
-        else
-            buf_printf(url, "%%%02X", (unsigned char)value.ptr[i]);
-    }
+    http_query_escape(url, value);
 }
 
 void ctl_param_i64(struct buf *url, const char *name, int64_t value)

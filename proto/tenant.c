@@ -3,7 +3,7 @@
 static bool is_allowed(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("!-_.*'()", c) != NULL);
+           char_in((unsigned char)c, "!-_.*'()");
 }
 
 int tenant_from_header(str header, bool auth_enabled, str *ret, struct error *err)

@@ -128,7 +128,7 @@ static bool escape(struct buf *out, str s, bool is_query)
     bool ok = true;
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
-        if (is_unreserved((char)c) || (!is_query && c != '\0' && strchr("$&+=:@", c) != NULL))
+        if (is_unreserved((char)c) || (!is_query && char_in(c, "$&+=:@")))
             ok = buf_append_char(out, (char)c);
         else if (is_query && c == ' ')
             ok = buf_append_char(out, '+');

@@ -85,7 +85,7 @@ static bool write_escape(struct writer *w)
         return buf_append_c(w->out, "[" BLANKS "]");
     if (c == 'S')
         return buf_append_c(w->out, "[^" BLANKS "]");
-    if (c == '\0' || (strchr("dDwWbBtnrf", c) == NULL && !is_literal_when_escaped(c)))
+    if (!char_in((unsigned char)c, "dDwWbBtnrf") && !is_literal_when_escaped(c))
         return false;
     return buf_append_char(w->out, '\\') && buf_append_char(w->out, c);
 }
@@ -99,7 +99,7 @@ static bool write_class_escape(struct writer *w)
     w->at += 2;
     if (c == 's')
         return buf_append_c(w->out, BLANKS);
-    if (c == '\0' || (strchr("dDwWtnrf", c) == NULL && !is_literal_when_escaped(c)))
+    if (!char_in((unsigned char)c, "dDwWtnrf") && !is_literal_when_escaped(c))
         return false;
     return buf_append_char(w->out, '\\') && buf_append_char(w->out, c);
 }
@@ -138,7 +138,7 @@ static bool write_class(struct writer *w)
 static bool write_group_flags(struct writer *w)
 {
     size_t from = w->at;
-    while (w->at < w->re.len && strchr("ims", w->re.ptr[w->at]) != NULL)
+    while (w->at < w->re.len && char_in((unsigned char)w->re.ptr[w->at], "ims"))
         w->at++;
     if (!is_at(w, ':') && !is_at(w, ')'))
         return false;

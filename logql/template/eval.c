@@ -356,7 +356,7 @@ static struct tval eval_arg(struct teval *x, struct tval dot, char param, const 
     case TNODE_DOT:
         return check_type(x, dot, param);
     case TNODE_NIL:
-        if (strchr("sifIbtd", param) != NULL)
+        if (char_in((uint32_t)param, "sifIbtd"))
             return teval_fail(x, "cannot assign nil to %s", template_param_type(param));
         return tval_nil();
     case TNODE_FIELD:

@@ -143,7 +143,7 @@ static str variable_name(str s, size_t *ret_taken)
     bool is_braced = s.ptr[0] == '{';
     size_t from = is_braced, n = from;
     *ret_taken = 1;
-    if (from < s.len && s.ptr[from] != '\0' && strchr(special, s.ptr[from]) != NULL &&
+    if (from < s.len && char_in((unsigned char)s.ptr[from], special) &&
         (!is_braced || (s.len > 2 && s.ptr[2] == '}'))) {
         *ret_taken = is_braced ? 3 : 1;
         return str_sub(s, from, from + 1);

@@ -137,7 +137,7 @@ static int f_quote_meta(struct template_call *c, struct tval *args, int n, struc
     template_call_buf(c, &b);
     for (size_t i = 0; i < args[0].s.len; i++) {
         char ch = args[0].s.ptr[i];
-        if (ch != '\0' && strchr("\\.+*?()|[]{}^$", ch) != NULL)
+        if (char_in((unsigned char)ch, "\\.+*?()|[]{}^$"))
             buf_append_char(&b, '\\');
         buf_append_char(&b, ch);
     }

@@ -48,7 +48,7 @@ static bool parse_version(str s, bool takes_wildcards, struct version *ret)
         s = str_from(s, i > 0);
         while (n < s.len && is_digit(s.ptr[n]))
             n++;
-        if (n == 0 && takes_wildcards && s.len > 0 && strchr("xX*", s.ptr[0]) != NULL) {
+        if (n == 0 && takes_wildcards && s.len > 0 && char_in((unsigned char)s.ptr[0], "xX*")) {
             is_wild = true;
             n = 1;
         } else if (!str_to_i64(str_sub(s, 0, n), &ret->numbers[i])) {
@@ -209,7 +209,7 @@ static str next_part(str *rest)
 {
     size_t n = 0;
     *rest = str_trim_chars(*rest, STR(" ,"));
-    while (n < rest->len && strchr("=<>!~^ ", rest->ptr[n]) != NULL)
+    while (n < rest->len && char_in((unsigned char)rest->ptr[n], "=<>!~^ "))
         n++;
     while (n < rest->len && rest->ptr[n] != ',' && rest->ptr[n] != ' ')
         n++;

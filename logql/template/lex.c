@@ -189,7 +189,7 @@ static void lex_right_delim(struct lexer *l, bool trim)
 static bool at_terminator(const struct lexer *l)
 {
     uint32_t r = peek(l);
-    if (r == EOF_RUNE || is_space(r) || (r < 0x80 && strchr(".,|:)(", (int)r) != NULL && r != 0))
+    if (r == EOF_RUNE || is_space(r) || char_in(r, ".,|:)("))
         return true;
     return str_has_prefix(rest_of(l), STR("}}"));
 }
@@ -276,8 +276,7 @@ static void lex_quoted(struct lexer *l, uint32_t quote, enum tlex_type type, str
 
 static bool accept_one(struct lexer *l, const char *set)
 {
-    if (l->pos == l->text.len || l->text.ptr[l->pos] == '\0' ||
-        strchr(set, l->text.ptr[l->pos]) == NULL)
+    if (l->pos == l->text.len || !char_in((unsigned char)l->text.ptr[l->pos], set))
         return false;
     l->pos++;
     return true;

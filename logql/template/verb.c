@@ -171,9 +171,9 @@ static bool print_float(struct buf *b, const struct tverb *f, double v, uint32_t
         format = 'g';
     else if (verb == 'F')
         format = 'f';
-    else if (strchr("eEfgGxX", (int)verb) == NULL)
+    else if (!char_in(verb, "eEfgGxX"))
         return false;
-    if (!f->has_prec && strchr("eEf", format) != NULL)
+    if (!f->has_prec && char_in((uint32_t)format, "eEf"))
         prec = 6;
     struct buf text;
     buf_init(&text, TVERB_WIDTH_MAX + 512);
@@ -362,8 +362,7 @@ static void print_arg(struct buf *b, struct tverb *f, const struct tval *v, uint
     }
     struct buf text;
     buf_init(&text, 128);
-    if (!f->sharp_v && !f->erroring && verb < 0x80 && strchr("vsxXq", (int)verb) &&
-        append_stringer(&text, v)) {
+    if (!f->sharp_v && !f->erroring && char_in(verb, "vsxXq") && append_stringer(&text, v)) {
         print_string(b, f, buf_str(&text), verb);
         buf_deinit(&text);
         return;

@@ -15,6 +15,7 @@
 #include "promtail/discovery/consul_labels.h"
 #include "promtail/discovery/discovery.h"
 #include "promtail/discovery/http.h"
+#include "runtime/http_params.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
 
@@ -54,21 +55,12 @@ struct consul_provider {
 
 /* --- URLs --- */
 
-static void add_escaped(struct buf *out, const char *s)
-{
-    for (; *s != '\0'; s++) {
-        bool plain = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
-                     (*s >= '0' && *s <= '9') || strchr("-._~", *s) != NULL;
-        buf_printf(out, plain ? "%c" : "%%%02X", (unsigned char)*s);
-    }
-}
-
 static void add_param(struct buf *out, const char *name, const char *value)
 {
     if (value[0] == '\0')
         return;
     buf_printf(out, "&%s=", name);
-    add_escaped(out, value);
+    http_query_escape(out, str_c(value));
 }
 
 static void add_server_params(struct buf *url, const struct query *q)
@@ -106,7 +98,7 @@ static void make_url(struct buf *url, const struct query *q)
         buf_append_c(url, is_agent ? "/v1/agent/services" : "/v1/catalog/services");
     else {
         buf_append_c(url, is_agent ? "/v1/agent/health/service/name/" : "/v1/health/service/");
-        add_escaped(url, q->service);
+        http_path_escape(url, str_c(q->service));
     }
     buf_append_char(url, '?');
     if (!is_agent)

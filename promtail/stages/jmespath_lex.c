@@ -98,7 +98,7 @@ static void lex_sign(str text, struct jmes_lexeme *l, size_t *end)
 
 struct jmes_lexeme jmes_lex(str text, size_t from, struct arena *a, size_t *ret_end)
 {
-    while (from < text.len && strchr(" \t\r\n", text.ptr[from]) != NULL && text.ptr[from] != '\0')
+    while (from < text.len && char_in((unsigned char)text.ptr[from], " \t\r\n"))
         from++;
     struct jmes_lexeme l = {.kind = JMES_END, .text = STR_EMPTY, .at = from};
     *ret_end = from;
