@@ -437,13 +437,23 @@ static const struct config_key consul_keys[] = {
     {0},
 };
 
+static int read_any_consul(struct config_reader *r, const struct yaml_node *node,
+                           struct consul_sd_config *c, const char *name)
+{
+    int rc = config_read_block(r, consul_keys, node, c);
+    if (rc == 0 && c->server[0] == '\0')
+        return config_fail(r, node, "%s SD configuration requires a server address", name);
+    return rc != 0 ? rc : check_http(r, node, &c->http);
+}
+
 static int read_consul(struct config_reader *r, const struct yaml_node *node, void *item)
 {
-    const struct consul_sd_config *c = item;
-    int rc = config_read_block(r, consul_keys, node, item);
-    if (rc == 0 && c->server[0] == '\0')
-        return config_fail(r, node, "consul SD configuration requires a server address");
-    return rc != 0 ? rc : check_http(r, node, &c->http);
+    return read_any_consul(r, node, item, "consul");
+}
+
+static int read_consulagent(struct config_reader *r, const struct yaml_node *node, void *item)
+{
+    return read_any_consul(r, node, item, "consulagent");
 }
 
 int config_read_consul_sd(struct config_reader *r, const struct yaml_node *node, void *field)
@@ -456,7 +466,7 @@ int config_read_consul_sd(struct config_reader *r, const struct yaml_node *node,
 int config_read_consulagent_sd(struct config_reader *r, const struct yaml_node *node, void *field)
 {
     struct scrape_config *s = CONTAINER_OF(field, struct scrape_config, consulagent_sd_configs);
-    return config_read_list(r, node, sizeof *s->consulagent_sd_configs, read_consul,
+    return config_read_list(r, node, sizeof *s->consulagent_sd_configs, read_consulagent,
                             &s->consulagent_sd_configs, &s->n_consulagent_sd_configs);
 }
 

@@ -2,7 +2,7 @@
  *
  * With a server each question blocks there until something changed (index and wait): one for the
  * list of services, one for each service that is wanted.  An agent knows no such questions and is
- * asked at each refresh_interval. */
+ * asked at each refresh_interval, about itself first: its answers do not tell the node. */
 #include <stdio.h>
 
 #include <jansson.h>
@@ -30,10 +30,13 @@
 
 struct consul_provider;
 
+enum question { ASK_SELF, ASK_SERVICES, ASK_SERVICE };
+
 /* One question asked again and again. */
 struct query {
     struct consul_provider *provider;
-    char *service; /* NULL: the list of services */
+    enum question question;
+    char *service; /* ASK_SERVICE */
     char index[32];
     struct http_handle *request;
     struct loop_timer *again;
@@ -46,8 +49,10 @@ struct consul_provider {
     bool is_agent;
     struct loop *loop;
     struct sd_http http;
+    struct query self; /* of an agent */
     struct query catalog;
     struct strmap services; /* name -> struct query */
+    json_t *agent;          /* the answer to `self`; NULL: none yet, or a server */
     char token[600];
     const char *headers[2];
     unsigned round;
@@ -81,9 +86,9 @@ static void add_server_params(struct buf *url, const struct query *q)
         add_param(url, "node-meta", buf_c(&pair));
         buf_deinit(&pair);
     }
-    if (q->service == NULL)
+    if (q->question == ASK_SERVICES)
         add_param(url, "filter", c->filter);
-    for (size_t i = 0; q->service != NULL && i < c->tags.n; i++)
+    for (size_t i = 0; q->question == ASK_SERVICE && i < c->tags.n; i++)
         add_param(url, "tag", c->tags.items[i]);
 }
 
@@ -93,13 +98,15 @@ static void make_url(struct buf *url, const struct query *q)
     bool has_scheme = strstr(c->server, "://") != NULL;
     buf_printf(url, "%s%s%s%s%s", has_scheme ? "" : c->scheme, has_scheme ? "" : "://", c->server,
                c->path_prefix[0] != '\0' && c->path_prefix[0] != '/' ? "/" : "", c->path_prefix);
+    static const char *const paths[][2] = {
+        [ASK_SELF] = {NULL, "/v1/agent/self"},
+        [ASK_SERVICES] = {"/v1/catalog/services", "/v1/agent/services"},
+        [ASK_SERVICE] = {"/v1/health/service/", "/v1/agent/health/service/name/"},
+    };
     bool is_agent = q->provider->is_agent;
-    if (q->service == NULL)
-        buf_append_c(url, is_agent ? "/v1/agent/services" : "/v1/catalog/services");
-    else {
-        buf_append_c(url, is_agent ? "/v1/agent/health/service/name/" : "/v1/health/service/");
+    buf_append_c(url, paths[q->question][is_agent]);
+    if (q->question == ASK_SERVICE)
         http_path_escape(url, str_c(q->service));
-    }
     buf_append_char(url, '?');
     if (!is_agent)
         add_server_params(url, q);
@@ -128,14 +135,16 @@ static void ask(void *arg)
     buf_deinit(&url);
 }
 
-static void init_query(struct query *q, struct consul_provider *p, str service)
+static void init_query(struct query *q, struct consul_provider *p, enum question question,
+                       str service)
 {
-    *q = (struct query){.provider = p};
-    q->service = service.ptr != NULL ? str_dup_c(service) : NULL;
+    *q = (struct query){.provider = p, .question = question};
+    q->service = question == ASK_SERVICE ? str_dup_c(service) : NULL;
     q->again = loop_timer_new(p->loop, ask, q);
     loop_timer_start(q->again, 0, 0);
 }
 
+/* One that was never asked too. */
 static void deinit_query(struct query *q)
 {
     if (q->request != NULL)
@@ -172,14 +181,15 @@ static bool has_tags(const struct consul_provider *p, const json_t *tags)
     return true;
 }
 
-static void tell(struct consul_provider *p, const char *service, const json_t *instances)
+static void tell(struct consul_provider *p, const char *service, const json_t *instances,
+                 const char *health)
 {
     struct arena a;
     struct target_group group = {0};
+    struct consul_view view = {p->config->tag_separator, p->config->datacenter, p->agent, health};
     arena_init(&a, SIZE_MAX);
     if (instances != NULL)
-        consul_group(instances, p->is_agent ? "consulagent" : "consul", p->config->tag_separator,
-                     p->config->datacenter, &a, &group);
+        consul_group(instances, &view, &a, &group);
     group.source = str_c(service);
     p->base.sink.update(p->base.sink.arg, &p->base, &group);
     arena_deinit(&a);
@@ -190,7 +200,7 @@ static void want_service(struct consul_provider *p, str name)
     struct query *q = strmap_get(&p->services, name);
     if (q == NULL && p->services.len < SERVICES_MAX) {
         q = mem_zalloc(sizeof *q);
-        init_query(q, p, name);
+        init_query(q, p, ASK_SERVICE, name);
         strmap_put(&p->services, name, q);
     }
     if (q != NULL)
@@ -206,7 +216,7 @@ static void drop_gone(struct consul_provider *p)
         if (((struct query *)item)->round != p->round)
             VEC_PUSH(&gone, item);
     for (size_t i = 0; i < gone.len; i++) {
-        tell(p, gone.items[i]->service, NULL);
+        tell(p, gone.items[i]->service, NULL, NULL);
         strmap_remove(&p->services, str_c(gone.items[i]->service));
         deinit_query(gone.items[i]);
         mem_free(gone.items[i]);
@@ -251,6 +261,34 @@ static void take_index(struct query *q)
     snprintf(q->index, sizeof q->index, "%llu", (unsigned long long)now);
 }
 
+/* The health of a service that an agent tells by the status; NULL: no answer to use. */
+static const char *status_health(const struct query *q, int code, int status)
+{
+    bool tells = q->provider->is_agent && q->question == ASK_SERVICE;
+    if (code != 0 || (status != 200 && !tells))
+        return NULL;
+    switch (status) {
+    case 200:
+        return "passing";
+    case 429:
+        return "warning";
+    case 503:
+        return "critical";
+    default:
+        return NULL;
+    }
+}
+
+/* The list of services is asked for once the node is known. */
+static void take_self(struct consul_provider *p, json_t *root)
+{
+    bool is_first = p->agent == NULL;
+    json_decref(p->agent);
+    p->agent = json_incref(root);
+    if (is_first)
+        init_query(&p->catalog, p, ASK_SERVICES, STR_EMPTY);
+}
+
 static void on_answer(void *arg, int code, int status, str body)
 {
     struct query *q = arg;
@@ -258,17 +296,19 @@ static void on_answer(void *arg, int code, int status, str body)
     if (code == 0 && !p->is_agent)
         take_index(q);
     q->request = NULL;
-    /* An agent tells the health of a service by the status too. */
-    bool ok = code == 0 && (status == 200 || (p->is_agent && (status == 429 || status == 503)));
-    json_t *root = ok ? json_loadb(body.ptr, body.len, 0, NULL) : NULL;
-    if (root == NULL)
+    const char *health = status_health(q, code, status);
+    json_t *root = health != NULL ? json_loadb(body.ptr, body.len, 0, NULL) : NULL;
+    if (root == NULL) {
         log_error(COMPONENT, "error refreshing service", LOG_C("service", q->service),
                   LOG_I("status", status), LOG_S("err", str_sub(body, 0, 200)));
-    else if (q->service != NULL)
-        tell(p, q->service, root);
-    bool failed = root == NULL;
-    ask_again(q, failed);
-    if (root != NULL && q->service == NULL)
+        q->index[0] = '\0'; /* a new server counts anew: it would wait for an index far ahead */
+    }
+    ask_again(q, root == NULL);
+    if (root != NULL && q->question == ASK_SELF)
+        take_self(p, root);
+    else if (root != NULL && q->question == ASK_SERVICE)
+        tell(p, q->service, root, health);
+    else if (root != NULL)
         take_catalog(p, root); /* may free other queries, never this */
     json_decref(root);
 }
@@ -280,7 +320,9 @@ static void stop(struct provider *base)
     struct consul_provider *p = (struct consul_provider *)base;
     size_t at = 0;
     void *item;
+    deinit_query(&p->self);
     deinit_query(&p->catalog);
+    json_decref(p->agent);
     while (strmap_next(&p->services, &at, NULL, &item)) {
         deinit_query(item);
         mem_free(item);
@@ -314,7 +356,10 @@ static int start_any(struct loop *l, const void *config, const struct discovery_
         mem_free(p);
         return rc;
     }
-    init_query(&p->catalog, p, (str){NULL, 0});
+    if (p->is_agent)
+        init_query(&p->self, p, ASK_SELF, STR_EMPTY);
+    else
+        init_query(&p->catalog, p, ASK_SERVICES, STR_EMPTY);
     *ret = &p->base;
     return 0;
 }

@@ -23,18 +23,21 @@ static void set(struct build *b, const char *name, str value)
                        arena_str(b->a, value));
 }
 
+static void set_entry(struct build *b, const char *map, const char *key, str value)
+{
+    str name = arena_printf(b->a, "%s_%s", map, key);
+    for (char *p = (char *)name.ptr; *p != '\0'; p++) /* our own copy */
+        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9')))
+            *p = '_';
+    set(b, name.ptr, value);
+}
+
 static void set_map(struct build *b, const char *name, const json_t *map)
 {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)map, key, value)
-    {
-        str full = arena_printf(b->a, "%s_%s", name, key);
-        for (char *p = (char *)full.ptr; *p != '\0'; p++) /* our own copy */
-            if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9')))
-                *p = '_';
-        set(b, full.ptr, str_c(json_string_value(value)));
-    }
+        set_entry(b, name, key, str_c(json_string_value(value)));
 }
 
 /* ,a,b, : the separators around make matching one tag simple.  Without any there are two. */
@@ -56,11 +59,8 @@ static str joined_tags(const json_t *tags, const char *separator, struct arena *
 static str health(const json_t *instance)
 {
     static const char *const order[] = {"maintenance", "critical", "warning", "passing"};
-    str known = text(instance, "AggregatedStatus");
     size_t worst = ARRAY_LEN(order) - 1, i;
     json_t *check;
-    if (known.len > 0)
-        return known;
     json_array_foreach(json_object_get(instance, "Checks"), i, check)
     {
         str id = text(check, "CheckID"), status = text(check, "Status");
@@ -74,11 +74,11 @@ static str health(const json_t *instance)
     return str_c(order[worst]);
 }
 
-static void set_address(struct build *b, const json_t *node, const json_t *service)
+static void set_address(struct build *b, str node, const json_t *service)
 {
     str host = text(service, "Address");
     if (host.len == 0)
-        host = text(node, "Address");
+        host = node;
     bool is_v6 = str_find_char(host, ':') != STR_NPOS;
     long long port = json_integer_value(json_object_get(service, "Port"));
     label_list_set(b->target, b->a, STR("__address__"),
@@ -87,8 +87,56 @@ static void set_address(struct build *b, const json_t *node, const json_t *servi
     set(b, "service_port", arena_printf(b->a, "%lld", port));
 }
 
-void consul_group(const json_t *instances, const char *prefix, const char *separator,
-                  const char *datacenter, struct arena *a, struct target_group *ret)
+/* Of the service alone. */
+static void set_service(struct build *b, const json_t *service, const char *separator)
+{
+    set(b, "tags", joined_tags(json_object_get(service, "Tags"), separator, b->a));
+    set(b, "service", text(service, "Service"));
+    set(b, "service_id", text(service, "ID"));
+    set(b, "service_address", text(service, "Address"));
+    set(b, "namespace", text(service, "Namespace"));
+    set(b, "partition", text(service, "Partition"));
+    set_map(b, "service_metadata", json_object_get(service, "Meta"));
+}
+
+static void set_of_server(struct build *b, const json_t *instance, const struct consul_view *view)
+{
+    const json_t *node = json_object_get(instance, "Node");
+    str dc = text(node, "Datacenter");
+    set_address(b, text(node, "Address"), json_object_get(instance, "Service"));
+    set(b, "address", text(node, "Address"));
+    set(b, "dc", dc.len > 0 ? dc : str_c(view->datacenter));
+    set(b, "node", text(node, "Node"));
+    set(b, "health", health(instance));
+    set_map(b, "metadata", json_object_get(node, "Meta"));
+    set_map(b, "tagged_address", json_object_get(node, "TaggedAddresses"));
+}
+
+/* An agent knows its node once for all, and the addresses of a service with their ports. */
+static void set_of_agent(struct build *b, const json_t *instance, const struct consul_view *view)
+{
+    const json_t *config = json_object_get(view->agent, "Config");
+    const json_t *service = json_object_get(instance, "Service");
+    str address = text(json_object_get(view->agent, "Member"), "Addr");
+    const char *dc = view->datacenter;
+    set_address(b, address, service);
+    set(b, "address", address);
+    set(b, "dc", dc[0] != '\0' ? str_c(dc) : text(config, "Datacenter"));
+    set(b, "node", text(config, "NodeName"));
+    set(b, "health", str_c(view->health));
+    set_map(b, "metadata", json_object_get(view->agent, "Meta"));
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_object_get(service, "TaggedAddresses"), key, value)
+    {
+        long long port = json_integer_value(json_object_get(value, "Port"));
+        set_entry(b, "tagged_address", key,
+                  arena_printf(b->a, "%.*s:%lld", STR_ARG(text(value, "Address")), port));
+    }
+}
+
+void consul_group(const json_t *instances, const struct consul_view *view, struct arena *a,
+                  struct target_group *ret)
 {
     size_t i;
     json_t *instance;
@@ -96,23 +144,12 @@ void consul_group(const json_t *instances, const char *prefix, const char *separ
     ret->targets = ARENA_ARRAY(a, struct label_list, MAX(json_array_size(instances), 1));
     json_array_foreach((json_t *)instances, i, instance)
     {
-        struct build b = {prefix, a, &ret->targets[ret->n_targets++]};
-        const json_t *node = json_object_get(instance, "Node");
-        const json_t *service = json_object_get(instance, "Service");
-        str dc = text(node, "Datacenter");
-        set_address(&b, node, service);
-        set(&b, "address", text(node, "Address"));
-        set(&b, "dc", dc.len > 0 ? dc : str_c(datacenter));
-        set(&b, "node", text(node, "Node"));
-        set(&b, "tags", joined_tags(json_object_get(service, "Tags"), separator, a));
-        set(&b, "service", text(service, "Service"));
-        set(&b, "service_id", text(service, "ID"));
-        set(&b, "service_address", text(service, "Address"));
-        set(&b, "namespace", text(service, "Namespace"));
-        set(&b, "partition", text(service, "Partition"));
-        set(&b, "health", health(instance));
-        set_map(&b, "metadata", json_object_get(node, "Meta"));
-        set_map(&b, "service_metadata", json_object_get(service, "Meta"));
-        set_map(&b, "tagged_address", json_object_get(node, "TaggedAddresses"));
+        struct build b = {view->agent != NULL ? "consulagent" : "consul", a,
+                          &ret->targets[ret->n_targets++]};
+        if (view->agent != NULL)
+            set_of_agent(&b, instance, view);
+        else
+            set_of_server(&b, instance, view);
+        set_service(&b, json_object_get(instance, "Service"), view->tag_separator);
     }
 }

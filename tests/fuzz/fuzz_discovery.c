@@ -39,7 +39,9 @@ static void lists(str bytes, struct arena *a)
     docker_group(root, root, &config, a, &group);
     for (size_t i = 0; i < group.n_targets; i++)
         ASSERT(label_list_get(&group.targets[i], STR("__address__")).ptr != NULL);
-    consul_group(root, "consul", ",", "", a, &group);
+    consul_group(root, &(struct consul_view){.tag_separator = ",", .datacenter = ""}, a, &group);
+    struct consul_view of_agent = {",", "", root, "passing"};
+    consul_group(root, &of_agent, a, &group);
     json_decref(root);
 }
 

@@ -1,8 +1,6 @@
 """The Helm chart of promtail, rendered by helm: charts/promtail."""
 import os
-import shutil
 import subprocess
-import unittest
 
 import lib
 import peers
@@ -10,18 +8,9 @@ import peers
 FOLDER = os.path.join(lib.ROOT, "charts", "promtail")
 
 
-def helm():
-    """Path of helm: $HELM, build/peers (made by helpers/build_helm), the PATH; else the test is skipped."""
-    made = os.path.join(peers.FOLDER, "helm", "helm")
-    found = os.environ.get("HELM") or (made if os.path.exists(made) else shutil.which("helm"))
-    if found is None:
-        raise unittest.SkipTest("no helm; tests/integration/helpers/build_helm makes one")
-    return found
-
-
 def run(*arguments, values=""):
     """Result of helm with the chart and these values (YAML)."""
-    return subprocess.run([helm(), *arguments, "-f", "-"], input=values, text=True, timeout=60 * lib.PATIENCE,
+    return subprocess.run([peers.built("helm", "HELM"), *arguments, "-f", "-"], input=values, text=True, timeout=60 * lib.PATIENCE,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
 
 

@@ -31,16 +31,6 @@ TOKENS = [(ADMIN, "admin", "system:masters"), ("promtail-token", "promtail", "")
           ("other-token", "other", "")]
 
 
-def find_program():
-    wanted = os.environ.get("KUBE_APISERVER")
-    built = os.path.join(peers.FOLDER, "kube-apiserver", "kube-apiserver")
-    found = wanted or (built if os.path.exists(built) else shutil.which("kube-apiserver"))
-    if not found:
-        raise unittest.SkipTest("no kube-apiserver; tests/integration/helpers/build_kube_apiserver "
-                                "makes one")
-    return found
-
-
 class Etcd(lib.Process):
     def __init__(self, folder):
         self.program = peers.program("etcd-server", "usr/bin/etcd")
@@ -82,7 +72,7 @@ class KubeApiserver(lib.Process):
     """`flags` are added to the command."""
 
     def __init__(self, flags=()):
-        self.program = find_program()
+        self.program = peers.built("kube-apiserver", "KUBE_APISERVER")
         memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
         super().__init__(tempfile.mkdtemp(prefix="loge-kube-", dir=memory))
         self.own_folder = True

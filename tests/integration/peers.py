@@ -1,5 +1,5 @@
-"""Programs that only tests need, kept under build/peers (never installed): from Debian packages, and
-Java programs from Maven Central."""
+"""Programs that only tests need, kept under build/peers (never installed): from Debian packages, Go
+modules, and Java programs from Maven Central."""
 import os
 import shutil
 import subprocess
@@ -27,6 +27,16 @@ def program(package, path):
         raise unittest.SkipTest(f"the package {package} cannot be had: {why}") from why
     if not os.path.exists(found):
         raise unittest.SkipTest(f"the package {package} holds no {path}")
+    return found
+
+
+def built(name, variable):
+    """Path of a program that helpers/build_<name> makes from its Go module; one of the environment
+    variable, or else of the PATH, will do.  Skips the test without any."""
+    made = os.path.join(FOLDER, name, name)
+    found = os.environ.get(variable) or (made if os.path.exists(made) else shutil.which(name))
+    if not found:
+        raise unittest.SkipTest(f"no {name}; tests/integration/helpers/build_{name.replace('-', '_')} makes one")
     return found
 
 

@@ -201,7 +201,7 @@ Test(promtail_consul, an_instance_has_labels_of_node_and_service)
         "'Status': 'passing'}, {'CheckID': 'd', 'Status': 'critical'}]},"
         "{'Service': {'Service': 'web', 'Address': 'fd00::1', 'Port': 81}}]");
     arena_init(&a, SIZE_MAX);
-    consul_group(root, "consul", ",", "here", &a, &g);
+    consul_group(root, &(struct consul_view){.tag_separator = ",", .datacenter = "here"}, &a, &g);
     cr_assert_eq(g.n_targets, 2);
     has(&g.targets[0], "__address__", "10.0.0.1:80");
     has(&g.targets[0], "__meta_consul_tags", ",x,y,");
@@ -211,6 +211,31 @@ Test(promtail_consul, an_instance_has_labels_of_node_and_service)
     has(&g.targets[1], "__address__", "[fd00::1]:81");
     has(&g.targets[1], "__meta_consul_dc", "here");
     has(&g.targets[1], "__meta_consul_tags", ",,");
+    json_decref(root);
+    arena_deinit(&a);
+}
+
+Test(promtail_consul, an_agent_tells_its_node_apart)
+{
+    struct arena a;
+    struct target_group g;
+    json_t *self =
+        from_quoted("{'Config': {'NodeName': 'n1', 'Datacenter': 'dc'}, 'Member': {'Addr': "
+                    "'10.0.0.1'}, 'Meta': {'a-b': 'c'}}");
+    json_t *root = from_quoted(
+        "[{'AggregatedStatus': 'passing', 'Service': {'ID': 'web-1', 'Service': 'web', 'Tags': [], "
+        "'Port': 80, 'TaggedAddresses': {'wan': {'Address': '1.2.3.4', 'Port': 8080}}}}]");
+    arena_init(&a, SIZE_MAX);
+    consul_group(root, &(struct consul_view){",", "", self, "warning"}, &a, &g);
+    cr_assert_eq(g.n_targets, 1);
+    has(&g.targets[0], "__address__", "10.0.0.1:80");
+    has(&g.targets[0], "__meta_consulagent_address", "10.0.0.1");
+    has(&g.targets[0], "__meta_consulagent_node", "n1");
+    has(&g.targets[0], "__meta_consulagent_dc", "dc");
+    has(&g.targets[0], "__meta_consulagent_health", "warning"); /* of the whole service */
+    has(&g.targets[0], "__meta_consulagent_metadata_a_b", "c");
+    has(&g.targets[0], "__meta_consulagent_tagged_address_wan", "1.2.3.4:8080");
+    json_decref(self);
     json_decref(root);
     arena_deinit(&a);
 }
