@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "promtail/loss.h"
 
 static const char *const host_names[] = {"host", NULL};
@@ -22,7 +23,10 @@ void client_metrics_init(struct client_metrics *m, str host)
     m->sent_bytes = by_host("promtail_sent_bytes_total", "Number of bytes sent.", host);
     m->sent_entries =
         by_host("promtail_sent_entries_total", "Number of log entries sent to the ingester.", host);
-    loss_count(host, DROP_GENERIC, 0); /* it is there from the start */
+    /* They are there from the start: an alert sees the first loss as a rise. */
+    const str reasons[] = {DROP_GENERIC, DROP_RATE_LIMITED, DROP_STREAM_LIMIT, DROP_LINE_TOO_LONG};
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+        loss_count(host, reasons[i], 0);
 }
 
 void client_metrics_dropped(const struct client_metrics *m, str tenant, str reason, size_t entries,

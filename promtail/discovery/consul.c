@@ -245,7 +245,7 @@ static void take_catalog(struct consul_provider *p, const json_t *root)
 static void ask_again(struct query *q, bool failed)
 {
     int64_t ms = MAX(q->provider->config->refresh_interval_ns / NS_PER_MS, 0);
-    bool is_blocking = !q->provider->is_agent && q->index[0] != '\0';
+    bool is_blocking = q->index[0] != '\0';
     if (is_blocking)
         ms = MIN(ms, PAUSE_MS);
     loop_timer_start(q->again, (uint64_t)(failed ? RETRY_MS : ms), 0);
@@ -257,26 +257,36 @@ static void take_index(struct query *q)
     uint64_t now = 0, before = 0;
     str_to_u64(str_c(q->index), &before);
     if (!str_to_u64(str_trim(index), &now) || now < before)
-        now = 0; /* it went backwards: begin anew */
-    snprintf(q->index, sizeof q->index, "%llu", (unsigned long long)now);
+        now = 0;        /* it went backwards: begin anew */
+    q->index[0] = '\0'; /* 0 and none: asked without waiting */
+    if (now > 0)
+        snprintf(q->index, sizeof q->index, "%llu", (unsigned long long)now);
 }
 
-/* The health of a service that an agent tells by the status; NULL: no answer to use. */
-static const char *status_health(const struct query *q, int code, int status)
+/* The health of a whole service, which an agent tells by the status; NULL: no answer to use. */
+static const char *health_of(const struct query *q, int status)
 {
     bool tells = q->provider->is_agent && q->question == ASK_SERVICE;
-    if (code != 0 || (status != 200 && !tells))
-        return NULL;
-    switch (status) {
-    case 200:
+    if (status == 200)
         return "passing";
-    case 429:
+    if (tells && status == 429)
         return "warning";
-    case 503:
-        return "critical";
-    default:
+    /* 404: it has gone since it was listed; the answer is a text */
+    return tells && (status == 503 || status == 404) ? "critical" : NULL;
+}
+
+/* NULL: none to use.  What stands between us and Consul may answer in its place, in JSON too. */
+static json_t *read_answer(const struct query *q, int status, str body)
+{
+    if (health_of(q, status) == NULL)
         return NULL;
-    }
+    if (status == 404)
+        return json_array();
+    json_t *root = json_loadb(body.ptr, body.len, 0, NULL);
+    if (q->question == ASK_SERVICE ? json_is_array(root) : json_is_object(root))
+        return root;
+    json_decref(root);
+    return NULL;
 }
 
 /* The list of services is asked for once the node is known. */
@@ -296,8 +306,7 @@ static void on_answer(void *arg, int code, int status, str body)
     if (code == 0 && !p->is_agent)
         take_index(q);
     q->request = NULL;
-    const char *health = status_health(q, code, status);
-    json_t *root = health != NULL ? json_loadb(body.ptr, body.len, 0, NULL) : NULL;
+    json_t *root = code == 0 ? read_answer(q, status, body) : NULL;
     if (root == NULL) {
         log_error(COMPONENT, "error refreshing service", LOG_C("service", q->service),
                   LOG_I("status", status), LOG_S("err", str_sub(body, 0, 200)));
@@ -307,7 +316,7 @@ static void on_answer(void *arg, int code, int status, str body)
     if (root != NULL && q->question == ASK_SELF)
         take_self(p, root);
     else if (root != NULL && q->question == ASK_SERVICE)
-        tell(p, q->service, root, health);
+        tell(p, q->service, root, health_of(q, status));
     else if (root != NULL)
         take_catalog(p, root); /* may free other queries, never this */
     json_decref(root);

@@ -120,13 +120,44 @@ class ChartTest(unittest.TestCase):
         self.assertIn("kind: Deployment", manifests)
         self.assertIn("replicas: 3", manifests)
         self.assertNotIn("hostPath", manifests)
+        self.assertNotIn("name: pods", manifests)
+        self.assertIn("- emptyDir: {}\n          name: run\n", manifests)
         self.assertNotIn("kind: DaemonSet", manifests)
+
+    def test_a_deployment_with_a_volume_of_its_own(self):
+        manifests = chart.render("""\
+daemonset: {enabled: false}
+deployment: {enabled: true, strategy: {type: Recreate}}
+defaultVolumes: [{name: run, persistentVolumeClaim: {claimName: positions}}]
+""")
+        for part in ("claimName: positions", "mountPath: /run/promtail", "type: Recreate"):
+            self.assertIn(part, manifests)
+        for part in ("emptyDir", "mountPath: /var/log/pods"):
+            self.assertNotIn(part, manifests)
 
     def test_a_config_map_in_the_place_of_the_secret(self):
         manifests = chart.render("configmap: {enabled: true}")
         self.assertIn("kind: ConfigMap", manifests)
         self.assertNotIn("kind: Secret", manifests)
         self.assertIn("configMap: {name: logs-promtail}", manifests)
+
+    def test_what_is_no_boolean_counts_as_in_a_template(self):
+        manifests = chart.render("""\
+daemonset: {enabled: 'true', autoscaling: null}
+deployment: {enabled: null}
+configmap: {enabled: 'yes'}
+serviceAccount: {create: null}
+sidecar: null
+""")
+        self.assertIn("kind: ConfigMap", manifests)
+        self.assertIn("serviceAccountName: default", manifests)
+
+    def test_names_are_as_long_as_names_may_be(self):
+        done = chart.run("template", "r" * 53, chart.FOLDER, values="service: {enabled: true}")
+        names = [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("  name:")]
+        self.assertGreater(len(names), 4)
+        self.assertLessEqual(max(map(len, names)), 63)
+        self.assertEqual(len([n for n in names if n.endswith("-metrics")]), 1)
 
     def test_what_it_does_not_have_is_refused_by_name(self):
         for values, name in (("networkPolicy: {enabled: true}", "networkPolicy.enabled"),

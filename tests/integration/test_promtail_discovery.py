@@ -30,8 +30,12 @@ class Discovery(unittest.TestCase):
     def promtail_with(self, jobs, push_url="http://127.0.0.1:9/none", wrap=()):
         self.promtail = PagePromtail(HEAD + jobs, push_url)
         self.promtail.wrap = wrap
-        self.promtail.start()
-        self.addCleanup(self.promtail.__exit__, None, None, None)
+        self.run_to_the_end(self.promtail)
+
+    def run_to_the_end(self, program):
+        """Starts it; it is stopped, and its folder goes, even if it does not come up."""
+        self.addCleanup(program.__exit__, None, None, None)
+        return program.start()
 
     def addresses(self, name):
         return sorted(t["__address__"] for t in self.promtail.page().get(name, []))
@@ -45,8 +49,7 @@ class Discovery(unittest.TestCase):
 
 class DnsTest(Discovery):
     def start(self, jobs, push_url="http://127.0.0.1:9/none"):
-        self.server = Unbound(RECORDS).start()
-        self.addCleanup(self.server.__exit__, None, None, None)
+        self.server = self.run_to_the_end(Unbound(RECORDS))
         self.promtail_with(jobs, push_url, self.server.wrap)
 
     def test_records_of_each_type(self):
@@ -111,8 +114,7 @@ class DnsTest(Discovery):
 
 class ConsulTest(Discovery):
     def start(self, jobs, token=None):
-        self.consul = Consul(token).start()
-        self.addCleanup(self.consul.__exit__, None, None, None)
+        self.consul = self.run_to_the_end(Consul(token))
         self.consul.register("web", 1, Address="10.0.0.1", Port=80, Tags=["blue", "new"], Meta={"a-b": "c"})
         self.consul.register("web", 2, Port=81)
         self.consul.register("db", 1, Address="fd00::1", Port=5432, Tags=["blue"])
@@ -197,6 +199,7 @@ class ConsulTest(Discovery):
         self.start("- {job_name: none, consul_sd_configs: [{SERVER, services: [web]}]}\n", token="master")
         policy = self.consul.put("/v1/acl/policy", {"Name": "reader", "Rules": READER})
         token = self.consul.put("/v1/acl/token", {"Policies": [{"ID": policy["ID"]}]})["SecretID"]
+        time.sleep(2)  # it is told of nothing, not refused
         self.assertEqual(self.addresses("none"), [])
         self.promtail.stop()
         self.promtail_with(f"""\

@@ -5,7 +5,8 @@
 
 {{- define "promtail.fullname" -}}
 {{- $name := .Values.nameOverride | default .Chart.Name -}}
-{{- $both := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- $both := printf "%s-%s" .Release.Name $name -}}
+{{- if contains $name .Release.Name }}{{ $both = .Release.Name }}{{ end -}}
 {{- .Values.fullnameOverride | default $both | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
@@ -15,11 +16,11 @@
 
 {{- define "promtail.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "promtail.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "promtail.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+helm.sh/chart: {{ include "promtail.chart" . }}
 {{ include "promtail.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
@@ -29,18 +30,29 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
      its own, the end of the name */}}
 {{- define "promtail.metadata" -}}
 {{- $root := first . -}}
-name: {{ include "promtail.fullname" $root }}{{ range rest . }}-{{ . }}{{ end }}
+{{- $end := "" }}{{ range rest . }}{{ $end = printf "-%s" . }}{{ end }}
+name: {{ include "promtail.fullname" $root | trunc (sub 63 (len $end) | int) | trimSuffix "-" }}{{ $end }}
 namespace: {{ include "promtail.namespace" $root }}
 labels:
   {{- include "promtail.labels" $root | nindent 2 }}
 {{- end }}
 
 {{- define "promtail.serviceAccountName" -}}
-{{- $made := .Values.serviceAccount.create | ternary (include "promtail.fullname" .) "default" -}}
+{{- $made := "default" -}}
+{{- if .Values.serviceAccount.create }}{{ $made = include "promtail.fullname" . }}{{ end -}}
 {{- .Values.serviceAccount.name | default $made }}
 {{- end }}
 
 {{- define "promtail.image" -}}
 {{- $registry := .Values.global.imageRegistry | default .Values.image.registry -}}
 {{- with $registry }}{{ . }}/{{ end }}{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{/* Names of Grafana's chart, for values that include them. */}}
+{{- define "promtail.namespaceName" -}}
+{{- include "promtail.namespace" . }}
+{{- end }}
+
+{{- define "promtail.chart" -}}
+{{- printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}

@@ -66,12 +66,8 @@ spec:
       {{- else }}
       secret: {secretName: {{ include "promtail.fullname" . }}}
       {{- end }}
-    {{- if .Values.daemonset.enabled }}
-    {{- with .Values.defaultVolumes }}
+    {{- with (include "promtail.volumes" . | fromYaml).volumes }}
     {{- toYaml . | nindent 4 }}
-    {{- end }}
-    {{- else }}
-    - {name: run, emptyDir: {}} # two replicas on one node must not share it
     {{- end }}
     {{- with .Values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
@@ -119,14 +115,32 @@ securityContext:
 {{- end }}
 volumeMounts:
   - {name: config, mountPath: /etc/promtail, readOnly: true}
-  {{- if .Values.daemonset.enabled }}
-  {{- with .Values.defaultVolumeMounts }}
+  {{- with (include "promtail.volumes" . | fromYaml).mounts }}
   {{- toYaml . | nindent 2 }}
-  {{- end }}
-  {{- else }}
-  - {name: run, mountPath: /run/promtail}
   {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end }}
+
+{{/* The default volumes and the mounts of what is there.  Those of a Deployment leave out what is a
+     node's: its pods are anywhere, and two on one node must not share positions. */}}
+{{- define "promtail.volumes" -}}
+{{- $volumes := list }}{{ $names := list }}{{ $mounts := list }}
+{{- range .Values.defaultVolumes }}
+{{- if or $.Values.daemonset.enabled (not .hostPath) }}
+{{- $volumes = append $volumes . }}
+{{- else if eq .name "run" }}
+{{- $volumes = append $volumes (dict "name" "run" "emptyDir" dict) }}
+{{- end }}
+{{- end }}
+{{- range concat $volumes (.Values.extraVolumes | default list) }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- range .Values.defaultVolumeMounts }}
+{{- if has .name $names }}
+{{- $mounts = append $mounts . }}
+{{- end }}
+{{- end }}
+{{- dict "volumes" $volumes "mounts" $mounts | toYaml }}
 {{- end }}
