@@ -141,7 +141,7 @@ struct scrape_config {
     struct push_config *loki_push_api, *heroku_drain;
     struct kafka_config *kafka;
     struct gelf_config *gelf;
-    const struct yaml_node *gcplog, *windows_events, *azure_event_hubs, *cloudflare;
+    const struct yaml_node *windows_events;
     int line; /* in the file */
 };
 

@@ -296,9 +296,8 @@ static bool has_target(const struct scrape_config *s)
 {
     return s->static_configs || s->file_sd_configs || s->kubernetes_sd_configs ||
            s->docker_sd_configs || s->consul_sd_configs || s->consulagent_sd_configs ||
-           s->dns_sd_configs || s->journal || s->syslog || s->gcplog || s->loki_push_api ||
-           s->windows_events || s->kafka || s->azure_event_hubs || s->gelf || s->cloudflare ||
-           s->heroku_drain;
+           s->dns_sd_configs || s->journal || s->syslog || s->loki_push_api || s->windows_events ||
+           s->kafka || s->gelf || s->heroku_drain;
 }
 
 static int check_server(const struct server_config *c, struct error *err)

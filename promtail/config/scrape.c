@@ -379,12 +379,12 @@ static int keep_stages(struct config_reader *r, const struct yaml_node *node, vo
     return check_merges(r, node, 0);
 }
 
-/* A job whose target is not there would run and send nothing. */
-static int refuse_target(struct config_reader *r, const struct yaml_node *node, void *field)
+/* A job whose target or discovery is not there would run and send nothing. */
+static int refuse(struct config_reader *r, const struct yaml_node *node, void *field)
 {
     (void)field;
-    return node->kind == YAML_NULL ? 0
-                                   : config_fail(r, node, "this kind of target is not supported");
+    bool is_empty = node->kind == YAML_NULL || (node->kind == YAML_LIST && node->n == 0);
+    return is_empty ? 0 : config_fail(r, node, "this kind of target or discovery is not supported");
 }
 
 /* Promtail's own builds for other systems than Windows run such a job and read nothing. */
@@ -401,7 +401,7 @@ static int read_windows(struct config_reader *r, const struct yaml_node *node, v
 
 #define UNSUPPORTED_KEY(name)                                                                      \
     {                                                                                              \
-#name, CONFIG_CUSTOM, AT(scrape_config, name), .custom = refuse_target                     \
+        name, CONFIG_CUSTOM, 0, .custom = refuse                                                   \
     }
 
 static const struct config_key decompression_keys[] = {
@@ -431,14 +431,24 @@ static const struct config_key scrape_keys[] = {
      .custom = config_read_dns_sd},
     {"journal", CONFIG_CUSTOM, AT(scrape_config, journal), .custom = config_read_journal},
     {"syslog", CONFIG_CUSTOM, AT(scrape_config, syslog), .custom = config_read_syslog},
-    UNSUPPORTED_KEY(gcplog),
+    UNSUPPORTED_KEY("gcplog"),
     {"loki_push_api", CONFIG_CUSTOM, AT(scrape_config, loki_push_api), .custom = config_read_push},
     {"windows_events", CONFIG_CUSTOM, AT(scrape_config, windows_events), .custom = read_windows},
     {"kafka", CONFIG_CUSTOM, AT(scrape_config, kafka), .custom = config_read_kafka},
-    UNSUPPORTED_KEY(azure_event_hubs),
+    UNSUPPORTED_KEY("azure_event_hubs"),
     {"gelf", CONFIG_CUSTOM, AT(scrape_config, gelf), .custom = config_read_gelf},
-    UNSUPPORTED_KEY(cloudflare),
+    UNSUPPORTED_KEY("cloudflare"),
     {"heroku_drain", CONFIG_CUSTOM, AT(scrape_config, heroku_drain), .custom = config_read_push},
+    UNSUPPORTED_KEY("azure_sd_configs"),
+    UNSUPPORTED_KEY("digitalocean_sd_configs"),
+    UNSUPPORTED_KEY("dockerswarm_sd_configs"),
+    UNSUPPORTED_KEY("ec2_sd_configs"),
+    UNSUPPORTED_KEY("gce_sd_configs"),
+    UNSUPPORTED_KEY("marathon_sd_configs"),
+    UNSUPPORTED_KEY("nerve_sd_configs"),
+    UNSUPPORTED_KEY("openstack_sd_configs"),
+    UNSUPPORTED_KEY("serverset_sd_configs"),
+    UNSUPPORTED_KEY("triton_sd_configs"),
     {0},
 };
 

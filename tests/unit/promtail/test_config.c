@@ -341,6 +341,19 @@ static bool is_same(const char *a, const char *b)
     return promtail_config_is_same(&x, &y);
 }
 
+Test(promtail_config, what_is_not_supported_is_refused_by_name)
+{
+#define WITH(key)                                                                                  \
+    "clients: [{url: 'http://h/x'}]\n"                                                             \
+    "scrape_configs: [{job_name: j, static_configs: [{labels: {__path__: /x}}], " key "}]\n"
+    refused(WITH("ec2_sd_configs: [{region: x}]"),
+            "scrape_configs.ec2_sd_configs: this kind of target or discovery is not supported");
+    refused(WITH("gcplog: {project_id: x}"), "scrape_configs.gcplog: this kind");
+    refused(WITH("ecs_sd_configs: [{region: x}]"), "field ecs_sd_configs not found");
+    accepted(WITH("ec2_sd_configs: []"));
+    accepted(WITH("cloudflare:"));
+}
+
 Test(promtail_config, comments_and_the_order_of_keys_change_nothing)
 {
     cr_expect(is_same("a: 1\nb: [x, {c: 2, d: 3}]\n", "# c\nb:\n- x\n- d: 3\n  c: 2\na: 1"));
