@@ -351,7 +351,7 @@ Test(promtail_config, what_is_not_supported_is_refused_by_name)
     refused(WITH("gcplog: {project_id: x}"), "scrape_configs.gcplog: this kind");
     refused(WITH("ecs_sd_configs: [{region: x}]"), "field ecs_sd_configs not found");
     accepted(WITH("ec2_sd_configs: []"));
-    accepted(WITH("cloudflare:"));
+    accepted(WITH("cloudflare: null"));
 }
 
 Test(promtail_config, comments_and_the_order_of_keys_change_nothing)
