@@ -251,15 +251,13 @@ static void ask_again(struct query *q, bool failed)
     loop_timer_start(q->again, (uint64_t)(failed ? RETRY_MS : ms), 0);
 }
 
+/* What the answer is as new as.  It may be less than before: a server that was set up anew counts
+ * anew. */
 static void take_index(struct query *q)
 {
-    str index = http_handle_header(q->request);
-    uint64_t now = 0, before = 0;
-    str_to_u64(str_c(q->index), &before);
-    if (!str_to_u64(str_trim(index), &now) || now < before)
-        now = 0;        /* it went backwards: begin anew */
+    uint64_t now = 0;
     q->index[0] = '\0'; /* 0 and none: asked without waiting */
-    if (now > 0)
+    if (str_to_u64(str_trim(http_handle_header(q->request)), &now) && now > 0)
         snprintf(q->index, sizeof q->index, "%llu", (unsigned long long)now);
 }
 
