@@ -71,12 +71,13 @@ static inline str str_from(str s, size_t from)
 
 #define STR_NPOS ((size_t)-1)
 
-size_t str_find(str s, str needle); /* offset of the first hit, STR_NPOS if none */
 /* True if c, a rune or a byte, is one of these ASCII characters; NUL is none of them. */
 static inline bool char_in(uint32_t c, const char *set)
 {
     return c != 0 && c < 0x80 && strchr(set, (int)c) != NULL;
 }
+
+size_t str_find(str s, str needle);   /* offset of the first hit, STR_NPOS if none */
 size_t str_find_char(str s, char c);  /* the same for one byte */
 size_t str_rfind_char(str s, char c); /* the last hit */
 bool str_contains(str s, str needle);

@@ -143,6 +143,15 @@ struct labels labels_with(struct arena *a, const struct labels *base, const stru
     return (struct labels){items, labels_normalize(items, base->n + n)};
 }
 
+str label_name_sanitize(const char *name, struct arena *a)
+{
+    char *s = arena_c(a, str_c(name));
+    for (char *p = s; *p != '\0'; p++)
+        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9')))
+            *p = '_';
+    return str_c(s);
+}
+
 bool label_name_is_valid(str name)
 {
     for (size_t i = 0; i < name.len; i++) {

@@ -53,3 +53,5 @@ str labels_sort(struct label *items, size_t *n);
 
 /* [a-zA-Z_][a-zA-Z0-9_]* */
 bool label_name_is_valid(str name);
+/* Prometheus' SanitizeLabelName: what is no ASCII letter or digit is _.  A C string. */
+str label_name_sanitize(const char *name, struct arena *a);

@@ -100,7 +100,7 @@ static int decode_binary(struct loader *l, struct yaml_node *n)
         n->text = arena_str(l->arena, buf_str(&bytes));
     else
         error_set_at(l->err, rc, n->line, n->col,
-                     "yaml: !!binary value contains invalid base64 data");
+                     "yaml: line %d: !!binary value contains invalid base64 data", n->line);
     buf_deinit(&bytes);
     return rc;
 }

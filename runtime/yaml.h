@@ -2,8 +2,7 @@
  *
  * Scalars keep their text and whether they were quoted; what they mean (YAML 1.1 booleans, numbers,
  * null) is decided by the reader, as Go's yaml.v2 does; !!binary is decoded, so a text may hold any
- * bytes.  Anchors, aliases and merge keys (<<) are
- * resolved, with a limit on the expanded size. */
+ * bytes.  Anchors, aliases and merge keys (<<) are resolved, with a limit on the expanded size. */
 #pragma once
 #include "base/arena.h"
 #include "base/status.h"

@@ -25,11 +25,7 @@ static void set(struct build *b, const char *name, str value)
 
 static void set_entry(struct build *b, const char *map, const char *key, str value)
 {
-    str name = arena_printf(b->a, "%s_%s", map, key);
-    for (char *p = (char *)name.ptr; *p != '\0'; p++) /* our own copy */
-        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9')))
-            *p = '_';
-    set(b, name.ptr, value);
+    set(b, arena_printf(b->a, "%s_%s", map, label_name_sanitize(key, b->a).ptr).ptr, value);
 }
 
 static void set_map(struct build *b, const char *name, const json_t *map)

@@ -55,10 +55,7 @@ static void set_map(struct label_list *l, struct arena *a, const char *prefix, c
     json_t *value;
     json_object_foreach((json_t *)map, key, value)
     {
-        str name = arena_printf(a, "%s_%s", prefix, key);
-        for (char *p = (char *)name.ptr; *p != '\0'; p++) /* our own copy */
-            if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9')))
-                *p = '_';
+        str name = arena_printf(a, "%s_%s", prefix, label_name_sanitize(key, a).ptr);
         set(l, a, name.ptr, str_c(json_string_value(value)));
     }
 }

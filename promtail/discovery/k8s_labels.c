@@ -47,16 +47,6 @@ void k8s_set_int(struct label_list *l, struct arena *a, const char *name, const 
         k8s_set(l, a, name, arena_printf(a, "%lld", (long long)json_integer_value(value)));
 }
 
-/* Prometheus' SanitizeLabelName. */
-static str sanitize(struct arena *a, const char *name)
-{
-    char *s = arena_c(a, str_c(name));
-    for (char *p = s; *p != '\0'; p++)
-        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9')))
-            *p = '_';
-    return str_c(s);
-}
-
 /* An empty value stays: the label is there, as the present twin says. */
 void k8s_set_map(struct label_list *l, struct arena *a, const char *prefix, const char *kind,
                  const char *present, const json_t *map)
@@ -65,7 +55,7 @@ void k8s_set_map(struct label_list *l, struct arena *a, const char *prefix, cons
     json_t *value;
     json_object_foreach((json_t *)map, key, value)
     {
-        str name = sanitize(a, key);
+        str name = label_name_sanitize(key, a);
         if (!json_is_string(value))
             continue;
         label_list_set(l, a,
@@ -257,7 +247,8 @@ static void node_group(const json_t *node, struct arena *a, struct target_group 
     {
         const char *type = json_string_value(json_object_get(address, "type"));
         if (type != NULL && find_address(node, type) == address) /* the first of its type */
-            k8s_set(t, a, arena_printf(a, "node_address_%.*s", STR_ARG(sanitize(a, type))).ptr,
+            k8s_set(t, a,
+                    arena_printf(a, "node_address_%.*s", STR_ARG(label_name_sanitize(type, a))).ptr,
                     k8s_text(address, "address"));
     }
 }

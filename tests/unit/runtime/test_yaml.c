@@ -38,6 +38,6 @@ Test(runtime_yaml, binary_that_is_not_base64_is_an_error)
 {
     struct yaml_node *root = NULL;
     cr_assert_eq(yaml_load(STR("a: 1\nb: !!binary x\n"), &arena, &root, &err), E_PARSE);
-    cr_expect_str_eq(err.text, "yaml: !!binary value contains invalid base64 data");
+    cr_expect_str_eq(err.text, "yaml: line 2: !!binary value contains invalid base64 data");
     cr_expect_eq(err.line, 2);
 }
